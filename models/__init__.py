@@ -1,0 +1,1 @@
+"""Model library: each file reads like a methods section. Found by name through the entry-point group `pkpd.models`."""

@@ -1,0 +1,16 @@
+"""Classic pharmacokinetics and pharmacodynamics."""
+
+from .indirect_response import indirect_response_I, indirect_response_II, indirect_response_III, indirect_response_IV
+from .one_compartment import one_compartment_iv, one_compartment_oral
+from .two_compartment import two_compartment_iv, two_compartment_oral
+
+__all__ = [
+    "indirect_response_I",
+    "indirect_response_II",
+    "indirect_response_III",
+    "indirect_response_IV",
+    "one_compartment_iv",
+    "one_compartment_oral",
+    "two_compartment_iv",
+    "two_compartment_oral",
+]

@@ -1,0 +1,20 @@
+"""What was measured: NONMEM-style records become a validated cohort, or a list of everything to mend."""
+
+from pkpd.data.codes import CODES
+from pkpd.data.cohort import Cohort
+from pkpd.data.expand import expand_doses
+from pkpd.data.read import check_records, read_cohort
+from pkpd.data.vocabulary import Field, Vocabulary, vocabulary_of
+from pkpd.data.write import to_records
+
+__all__ = [
+    "CODES",
+    "Cohort",
+    "Field",
+    "Vocabulary",
+    "check_records",
+    "expand_doses",
+    "read_cohort",
+    "to_records",
+    "vocabulary_of",
+]

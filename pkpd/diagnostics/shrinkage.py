@@ -1,0 +1,45 @@
+"""Shrinkage of the random effects: how far the data of each subject let its own value be seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.diagnostics.layout import absent, eta_names, pooled
+
+DEFINITION = "Shrinkage = 1 - sd over subjects of the posterior mean effect / posterior mean of omega. 0: each subject is seen; 1: none is."
+
+
+def shrinkage(means: np.ndarray, omega: float) -> float:
+    """Shrinkage of one random effect: 1 - sd(posterior means of eta) / omega, nan with fewer than two subjects.
+
+    `means` is `[subject]`, on the scale of `omega`. The sd divides by n - 1.
+    Source: Savic & Karlsson 2009, AAPS J 11:558 (sd form).
+
+    >>> round(shrinkage(np.array([-0.3, 0.0, 0.3]), 0.5), 6)
+    0.4
+    """
+    if len(means) < 2 or not omega > 0:
+        return float("nan")
+    return float(1 - np.std(means, ddof=1) / omega)
+
+
+def shrinkage_table(fit: Any) -> pd.DataFrame:
+    """One line per parameter with a random effect: name, omega (posterior mean), sd_eta, shrinkage, mean_posterior_sd.
+
+    `mean_posterior_sd` is the mean over subjects of the posterior sd of eta: near omega when a subject's data say nothing.
+    """
+    return pd.DataFrame([_line(fit, name) for name in eta_names(fit) if not absent(fit, f"posterior/omega_{name}")], columns=COLUMNS)
+
+
+COLUMNS = ["name", "omega", "sd_eta", "shrinkage", "mean_posterior_sd"]
+
+
+def _line(fit: Any, name: str) -> list[Any]:
+    eta = pooled(fit, "posterior", f"eta_{name}", "subject")
+    omega = float(pooled(fit, "posterior", f"omega_{name}").mean())
+    means = eta.mean(axis=0)
+    spread = float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
+    return [name, omega, spread, shrinkage(means, omega), float(eta.std(axis=0).mean())]

@@ -1,0 +1,182 @@
+"""Draws with labels: the groups of a fit's tree, each variable with named dimensions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from pkpd.inference.geometry import Geometry
+from pkpd.inference.predictive import Predictive, over_draws
+from pkpd.inference.problem import FitProblem, Sampler
+from pkpd.inference.provenance import provenance
+from pkpd.inference.sample import Draws
+from pkpd.inference.space import Space
+from pkpd.inference.verdict import judge, summarise
+
+THIN, CURVES, PRIOR = 400, 120, 2000
+
+
+def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, seed: int) -> xr.DataTree:
+    """Everything a report, a what-if or a reader of the netCDF needs, from the raw draws."""
+    problem, key = space.problem, jax.random.PRNGKey(seed + 1)
+    k_prior, k_rows = jax.random.split(key)
+    sites = _sites(space, geometry, draws.z)
+    posterior = _posterior(problem, sites)
+    stats = xr.Dataset({k: (("chain", "draw"), v) for k, v in draws.stats.items()}).assign_attrs(
+        step_size=draws.step_size.tolist(), warmup_divergences=draws.warmup_divergences, max_tree_depth=sampler.max_tree_depth
+    )
+    summary = summarise(posterior, problem.population_sites)
+    verdict = judge(summary, stats, draws.stopped)
+    predictive = Predictive(problem, geometry.weights)
+    flat = {n: sites[n].reshape(-1, *sites[n].shape[2:]) for n in space.latent}
+    groups = {"posterior": posterior, "sample_stats": stats, "prior": prior_draws(problem, k_prior)}
+    groups |= _row_groups(problem, predictive, flat, k_rows, draws.z.shape[:2])
+    groups |= {"observed_data": _observed(problem), "constant_data": _constant(problem), "predictions": _curves(problem, predictive, flat)}
+    tree = xr.DataTree.from_dict({"/": xr.Dataset(), **groups})
+    tree.attrs = {
+        "summary": summary.to_json(orient="records", double_precision=15),
+        "verdict": json.dumps(verdict.as_dict()),
+        "provenance": json.dumps(provenance(problem, sampler, seed)),
+        "report": json.dumps(_report(problem, geometry, draws)),
+    }
+    return tree
+
+
+def _sites(space: Space, geometry: Geometry, z: np.ndarray) -> dict[str, np.ndarray]:
+    """Every sampled and deterministic site [chain, draw, ...]."""
+
+    def one(values: Any, _: Any) -> dict[str, Any]:
+        trace = space.trace_at(values["z"], geometry.weights)
+        return {n: s["value"] for n, s in trace.items() if s["type"] in ("sample", "deterministic") and n != "dv"}
+
+    flat = z.reshape(-1, z.shape[-1])
+    out = over_draws(one, {"z": flat}, jax.random.split(jax.random.PRNGKey(0), len(flat)), batch=64)
+    return {n: v.reshape(*z.shape[:2], *v.shape[1:]) for n, v in out.items()}
+
+
+def _posterior(problem: FitProblem, sites: Mapping[str, np.ndarray]) -> xr.Dataset:
+    subjects = list(problem.cohort.subjects)
+    data: dict[str, Any] = {n: (("chain", "draw"), sites[n]) for n in problem.population_sites if n in sites}
+    for name in problem.population.varying:
+        for site in (f"{name}_i", f"eta_{name}"):
+            data[site] = (("chain", "draw", "subject"), sites[site])
+    shape = next(iter(sites.values())).shape
+    data |= {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(("raw_", "chol_"))}
+    return xr.Dataset(data, coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1]), "subject": subjects})
+
+
+def prior_draws(problem: FitProblem, key: Any, n: int = PRIOR) -> xr.Dataset:
+    """Draws of the population sites from the prior alone."""
+    from numpyro import handlers
+
+    def one(_: Any, key: Any) -> dict[str, Any]:
+        def model() -> Any:
+            problem.population.draw(problem.covariates, len(problem.cohort.subjects), {})
+            for o in problem.observed_names:
+                problem.noise[o].draw(o)
+
+        trace = handlers.trace(handlers.seed(model, key)).get_trace()
+        return {s: trace[s]["value"] for s in problem.population_sites}
+
+    out = over_draws(one, {"i": np.arange(n)}, jax.random.split(key, n), batch=128)
+    return xr.Dataset({k: (("chain", "draw"), v[None]) for k, v in out.items()}, coords={"chain": [0], "draw": np.arange(n)})
+
+
+def _row_groups(problem: FitProblem, predictive: Predictive, flat: Mapping[str, np.ndarray], key: Any, shape: tuple[int, int]) -> dict[str, xr.Dataset]:
+    """Row-wise predictions on thinned draws, and the log-likelihood of every row on the same ones."""
+    chosen = _thin(shape, THIN)
+    keys = jax.random.split(key, len(chosen))
+    out = over_draws(predictive.rows, {n: v[chosen] for n, v in flat.items()}, keys)
+    per_chain = len(chosen) // shape[0]
+    label = lambda v: (("chain", "draw", "obs"), v.reshape(shape[0], per_chain, -1))  # noqa: E731
+    loglik = out.pop("log_likelihood")
+    return {"posterior_predictive": xr.Dataset({k: label(v) for k, v in out.items()}), "log_likelihood": xr.Dataset({"dv": label(loglik)})}
+
+
+def _thin(shape: tuple[int, int], most: int) -> np.ndarray:
+    """Indices into the flattened draws, equally many and evenly spaced in each chain."""
+    chains, draws = shape
+    each = max(1, min(draws, most // chains))
+    within = np.unique(np.linspace(0, draws - 1, each).astype(int))
+    return np.concatenate([c * draws + within for c in range(chains)])
+
+
+def _curves(problem: FitProblem, predictive: Predictive, flat: Mapping[str, np.ndarray]) -> xr.Dataset:
+    n = len(next(iter(flat.values())))
+    chosen = np.unique(np.linspace(0, n - 1, min(CURVES, n)).astype(int))
+    own, typical = over_draws(lambda s, _: predictive.curves(s), {k: v[chosen] for k, v in flat.items()}, jax.random.split(jax.random.PRNGKey(0), len(chosen)))
+    data = {}
+    for i, o in enumerate(problem.model.observables):
+        data[o.name] = (("chain", "draw", "curve_time", "subject"), own[None, :, :, i], {"unit": o.unit})
+        data[f"{o.name}_pop"] = (("chain", "draw", "curve_time", "subject"), typical[None, :, :, i], {"unit": o.unit})
+    return xr.Dataset(data, coords={"curve_time": predictive.curve_times, "subject": list(problem.cohort.subjects)})
+
+
+def _observed(problem: FitProblem) -> xr.Dataset:
+    return xr.Dataset({"dv": ("obs", problem.rows.dv)})
+
+
+def _constant(problem: FitProblem) -> xr.Dataset:
+    table = problem.cohort.observations.reset_index(drop=True).iloc[problem.rows.index]
+    units = {o.name: o.unit for o in problem.model.observables}
+    subject = table["subject"].to_numpy(int)
+    data: dict[str, Any] = {
+        "time": ("obs", table["time"].to_numpy(float)),
+        "subject_id": ("obs", np.array([problem.cohort.subjects[i] for i in subject], dtype=object).astype(str)),
+        "subject_index": ("obs", subject),
+        "observable": ("obs", table["observable"].to_numpy(str)),
+        "unit": ("obs", np.array([units[o] for o in table["observable"]])),
+        "cens": ("obs", problem.rows.cens),
+        "lower": ("obs", problem.rows.lower),
+        "row": ("obs", table["row"].to_numpy(int)),
+        "scored": ("obs", np.ones(len(table), bool)),
+    }
+    for name in problem.cohort.covariates.columns:
+        values = problem.cohort.covariates[name].to_numpy()
+        data[f"covariate_{name}"] = ("subject", values.astype(str) if values.dtype == object else values)
+    return xr.Dataset(data, coords={"subject": list(problem.cohort.subjects)})
+
+
+def _report(problem: FitProblem, geometry: Geometry, draws: Draws) -> dict[str, Any]:
+    """What the report prints besides numbers: priors, fixed parameters, choices that were made."""
+    population, chosen = problem.population, problem.predictor.chosen
+    free = set(population.estimated)
+    tied = {n: f"{v.times:g} x {v.tied_to}" for n, v in population.parameters.items() if v.tied_to}
+    fixed = [
+        {"name": p.name, "value": population.parameters[p.name].value if p.name in population.parameters and population.parameters[p.name].value else p.value,
+         "unit": p.unit, "source": p.source, "tied": tied.get(p.name, "")}
+        for p in problem.model.params if p.name not in free
+    ]  # fmt: skip
+    described = {p.name: (p.meaning, p.source) for p in problem.model.params}
+    parameters = [
+        {"name": s, "unit": problem.site_unit(s), "prior": problem.prior_text(s), "meaning": described.get(s, ("", ""))[0],
+         "source": (population.parameters[s].source if s in free else "") or described.get(s, ("", "prior stated in the fit file"))[1]}
+        for s in problem.population_sites
+    ]  # fmt: skip
+    centring = ", ".join(f"{n} {float(w):.2f}" for n, w in geometry.weights.items())
+    steps = ", ".join(f"{x:.2g}" for x in draws.step_size)
+    return {
+        "title": problem.title or problem.name,
+        "simulated": problem.simulated,
+        "parameters": parameters,
+        "fixed": fixed,
+        "noise": {o: e.kind for o, e in problem.noise.items()},
+        "noise_equations": {o: e.equation for o, e in problem.noise.items()},
+        "truth": dict(problem.truth),
+        "equations": problem.model.text,
+        "solver": {"name": chosen.name, "reason": chosen.reason},
+        "failures": {"warm-up divergences": draws.warmup_divergences, "sampling divergences": int(draws.stats["diverging"].sum())},
+        "assumptions": [
+            *problem.assumptions,
+            *problem.cohort.notes,
+            f"Solver: {chosen.name} ({chosen.reason}).",
+            f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
+            f"NUTS step sizes after warm-up: {steps}; metric: Fisher information at the mode with spreads held, refined in warm-up.",
+            "Intervals are equal-tailed 90 % intervals.",
+        ],
+    }

@@ -1,0 +1,180 @@
+"""Where to start and how the posterior is shaped: mode with the spreads held, Fisher information there, centring weights from it.
+
+The joint mode of a hierarchical posterior lies where spreads vanish, so spreads (omega, correlations) are held at their prior medians. The
+information is J' W J + prior curvature, J the Jacobian of every row's mean and log sd, W the curvature of the row's likelihood in them (for a
+censored row that of log Phi): no second derivatives of the solver, never indefinite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pkpd.errors import FitError
+from pkpd.inference.space import Space
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Mode z[D], factor L[D, D] with L L' = inverse information, the centring weights used, and -log density at the mode."""
+
+    mode: Any
+    factor: Any
+    weights: dict[str, Any]
+    potential: float
+    information: Any
+
+
+def find_geometry(space: Space, report: Report) -> Geometry:
+    """Mode (spreads held), weights, and metric; weights named by the user are kept, the rest come from the information at the mode."""
+    tools = _Tools(space)
+    weights = space.full_weights
+    z, value = _descend(tools, space.start(weights), weights, report)
+    info = tools.information(z, weights)
+    chosen = _weights(space, tools, z, weights)
+    z = tools.recentre(z, weights, chosen)
+    z, value = _newton(tools, z, float(tools.value_grad(z, chosen)[0]), chosen, 4)
+    info = tools.information(z, chosen)
+    factor = np.linalg.inv(np.linalg.cholesky(np.asarray(info))).T
+    return Geometry(z, jnp.asarray(factor), chosen, value, info)
+
+
+class _Tools:
+    """Compiled once: value and gradient, information, data information."""
+
+    def __init__(self, space: Space):
+        self.space = space
+        labels = space.labels()
+        self.held = jnp.asarray([n.startswith(("omega_", "chol_")) for n in labels])
+        self.value_grad = jax.jit(jax.value_and_grad(space.potential))
+        self.data = jax.jit(self._data)
+        self._prior_curvature = jax.jit(jax.hessian(space.prior))
+
+    def _data(self, z: Any, weights: Mapping[str, Any]) -> Any:
+        """J' W J of the rows."""
+        rows = self.space.problem.rows
+        (mean, sd), jac = _columns(lambda x: self.space.rows(x, weights), z)
+        fn = self.space.trace_at(z, weights)["dv"]["fn"]
+        score = lambda m: type(fn)(m, sd, rows.logs, rows.cens, rows.lower).log_prob(jnp.asarray(rows.dv))  # noqa: E731
+        slope = lambda m: jax.jvp(score, (m,), (jnp.ones_like(m),))[1]  # noqa: E731
+        curvature = jnp.maximum(-jax.jvp(slope, (mean,), (jnp.ones_like(mean),))[1], 0.0)
+        exact = jnp.asarray(rows.cens == 0)
+        j_mean, j_log_sd = jac[0], jac[1] / sd
+        return (j_mean * curvature) @ j_mean.T + (j_log_sd * jnp.where(exact, 2.0, 0.0)) @ j_log_sd.T
+
+    def information(self, z: Any, weights: Mapping[str, Any]) -> Any:
+        curvature = self._prior_curvature(z, weights)
+        values, vectors = jnp.linalg.eigh(0.5 * (curvature + curvature.T))
+        return self.data(z, weights) + (vectors * jnp.clip(jnp.abs(values), 0.25)) @ vectors.T
+
+    def recentre(self, z: Any, old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
+        """The same individual parameters in other sampler coordinates: raw = w m + (phi - m) omega^(w - 1)."""
+        trace = self.space.trace_at(z, old)
+        sites = self.space.constrain(z)
+        for name in new:
+            if f"raw_{name}" not in sites:
+                continue
+            fn = trace[f"raw_{name}"]["fn"].base_dist
+            omega = self._omega(sites, name)
+            mean = fn.loc / old[name]
+            sites[f"raw_{name}"] = new[name] * mean + trace[f"eta_{name}"]["value"] * omega ** (new[name] - 1.0)
+        return self.space.flatten(sites)
+
+    def _omega(self, sites: Mapping[str, Any], name: str) -> Any:
+        return sites.get(f"omega_{name}", self.space.problem.population.parameters[name].between)
+
+
+def _columns(function: Callable, z: Any) -> tuple[Any, Any]:
+    """Value and Jacobian rows [D, rows] by forward mode, one direction after another to bound memory."""
+    basis = jnp.eye(z.shape[0])
+    tangents = jax.lax.map(lambda v: jax.jvp(function, (z,), (v,))[1], basis, batch_size=8)
+    return function(z), tangents
+
+
+def _descend(tools: _Tools, z: Any, weights: Mapping[str, Any], report: Report) -> tuple[Any, float]:
+    """A few hundred Adam steps from typical values, then Gauss-Newton; spreads held."""
+    value, grad = tools.value_grad(z, weights)
+    if not np.isfinite(value):
+        raise FitError(_why_not_finite(tools.space, z, weights))
+    optimiser = optax.adam(0.05)
+    state, best, kept = optimiser.init(z), float(value), z
+    for _ in range(150):
+        value, grad = tools.value_grad(z, weights)
+        if not (np.isfinite(value) and np.all(np.isfinite(grad))):
+            z, state, optimiser = kept, optax.adam(0.01).init(kept), optax.adam(0.01)
+            continue
+        if float(value) < best:
+            best, kept = float(value), z
+        update, state = optimiser.update(jnp.where(tools.held, 0.0, grad), state)
+        z = optax.apply_updates(z, update)
+    report(f"Adam from typical values: -log density {best:.2f}")
+    z, value = _newton(tools, kept, best, weights, 20)
+    report(f"Gauss-Newton: -log density {value:.2f}")
+    return z, value
+
+
+def _newton(tools: _Tools, z: Any, value: float, weights: Mapping[str, Any], steps: int) -> tuple[Any, float]:
+    free = np.flatnonzero(~np.asarray(tools.held))
+    for _ in range(steps):
+        info, grad = np.asarray(tools.information(z, weights)), np.asarray(tools.value_grad(z, weights)[1])
+        direction = np.zeros(len(grad))
+        direction[free] = np.linalg.solve(info[np.ix_(free, free)], grad[free])
+        trial, new = _search(tools, z, direction, value, weights)
+        gained = value - new
+        z, value = trial, new
+        if gained < 1e-3:
+            break
+    return z, value
+
+
+def _search(tools: _Tools, z: Any, direction: np.ndarray, value: float, weights: Mapping[str, Any]) -> tuple[Any, float]:
+    scale = 1.0
+    while scale > 1e-3:
+        trial = z - scale * direction
+        new = float(tools.value_grad(trial, weights)[0])
+        if np.isfinite(new) and new < value:
+            return trial, new
+        scale *= 0.5
+    return z, value
+
+
+def _weights(space: Space, tools: _Tools, z: Any, weights: Mapping[str, Any]) -> dict[str, Any]:
+    """w = I / (I + 1/omega^2), I the mean information of the rows on a subject's own parameter: 1 where data speak, 0 where only the prior does."""
+    diagonal = np.diag(np.asarray(tools.data(z, weights)))
+    labels, sites = np.array(space.labels()), space.constrain(z)
+    parameters = space.problem.population.parameters
+    chosen = {}
+    for name in space.problem.population.varying:
+        asked = parameters[name].centred
+        own = diagonal[labels == f"raw_{name}"]
+        if asked is not None or own.size == 0:
+            chosen[name] = jnp.asarray(float(asked) if asked is not None else 0.0)
+            continue
+        omega = float(tools._omega(sites, name))
+        info = own * omega**2
+        chosen[name] = jnp.asarray(round(float(np.mean(info / (1.0 + info))), 2))
+    return chosen
+
+
+def _why_not_finite(space: Space, z: Any, weights: Mapping[str, Any]) -> str:
+    """Name the subjects and rows that make the start impossible."""
+    trace = space.trace_at(z, weights)
+    problem = space.problem
+    log_prob = np.asarray(trace["dv"]["fn"].log_prob(trace["dv"]["value"]))
+    bad = np.flatnonzero(~np.isfinite(log_prob))
+    table = problem.cohort.observations.reset_index(drop=True).iloc[problem.rows.index[bad]] if bad.size else None
+    if table is None or table.empty:
+        return f"{problem.name}: the prior density is not finite at typical values; check the priors and supports."
+    who = ", ".join(dict.fromkeys(problem.cohort.subjects[int(s)] for s in table["subject"]))
+    return (
+        f"{problem.name}: at typical values the likelihood is not finite for {bad.size} rows (subjects {who}; first: row {table.iloc[0]['row']}, "
+        f"{table.iloc[0]['observable']}). Check that every subject has a dose before its measurements and that the priors' medians give sensible predictions."
+    )

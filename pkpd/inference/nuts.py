@@ -1,0 +1,98 @@
+"""One chain of NUTS as two compiled steps: warm-up (step size and dense metric adapt) and sampling. The kernel is BlackJAX's.
+
+The state that travels is a plain pytree, so a chain can be stopped, stored and resumed between chunks, and every chain reuses one compilation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import blackjax
+import jax
+import jax.numpy as jnp
+
+CHUNK = 25
+
+
+class Walk(NamedTuple):
+    """A chain between two draws: NUTS state, key, dual-averaging terms, running moments of the current window, and the metric in use."""
+
+    state: Any
+    key: Any
+    log_step: Any
+    log_step_mean: Any
+    error: Any
+    count: Any
+    seen: Any
+    mean: Any
+    scatter: Any
+    metric: Any
+
+
+class Info(NamedTuple):
+    """What is kept of each draw."""
+
+    position: Any
+    potential: Any
+    energy: Any
+    n_steps: Any
+    acceptance: Any
+    diverging: Any
+
+
+def build(log_density: Callable, target_accept: float, max_depth: int) -> tuple[Callable, Callable, Callable]:
+    """begin(key, u) -> Walk; advance(walk, adapt) -> (Walk, Info) over CHUNK draws; refresh(walk) -> Walk with the metric of its window."""
+    kernel = blackjax.nuts.build_kernel()
+
+    def one(carry: tuple[Walk, Any], _: Any) -> tuple[tuple[Walk, Any], Info]:
+        walk, adapt = carry
+        key, now = jax.random.split(walk.key)
+        step = jnp.where(adapt, jnp.exp(walk.log_step), jnp.exp(walk.log_step_mean))
+        state, info = kernel(now, walk.state, log_density, step, walk.metric, max_num_doublings=max_depth)
+        kept = Info(state.position, -state.logdensity, info.energy, info.num_integration_steps, info.acceptance_rate, info.is_divergent)
+        moved = walk._replace(state=state, key=key)
+        tuned = _moments(_average(moved, jnp.nan_to_num(info.acceptance_rate), target_accept), state.position)
+        return (jax.tree.map(lambda a, b: jnp.where(adapt, a, b), tuned, moved), adapt), kept
+
+    def advance(walk: Walk, adapt: Any) -> tuple[Walk, Info]:
+        (walk, _), info = jax.lax.scan(one, (walk, adapt), None, length=CHUNK)
+        return walk, info
+
+    begin = jax.jit(lambda key, u: _begin(log_density, key, u))
+    return begin, jax.jit(advance), jax.jit(refresh)
+
+
+def _begin(log_density: Callable, key: Any, u: Any) -> Walk:
+    d = u.shape[0]
+    zero = jnp.zeros(())
+    start = jnp.log(0.3) * jnp.ones(())
+    return Walk(blackjax.nuts.init(u, log_density), key, start, start, zero, zero, zero, jnp.zeros(d), jnp.zeros((d, d)), jnp.eye(d))
+
+
+def _average(walk: Walk, acceptance: Any, target: float) -> Walk:
+    """Dual averaging (Hoffman & Gelman 2014, section 3.2; gamma 0.05, t0 10, kappa 0.75), drawn towards ten times the first step."""
+    count = walk.count + 1.0
+    error = (1.0 - 1.0 / (count + 10.0)) * walk.error + (target - acceptance) / (count + 10.0)
+    log_step = jnp.log(3.0) - jnp.sqrt(count) / 0.05 * error
+    fade = count**-0.75
+    return walk._replace(log_step=log_step, log_step_mean=fade * log_step + (1.0 - fade) * walk.log_step_mean, error=error, count=count)
+
+
+def _moments(walk: Walk, u: Any) -> Walk:
+    """Welford's running mean and scatter."""
+    seen = walk.seen + 1.0
+    away = u - walk.mean
+    mean = walk.mean + away / seen
+    return walk._replace(seen=seen, mean=mean, scatter=walk.scatter + jnp.outer(away, u - mean))
+
+
+def refresh(walk: Walk) -> Walk:
+    """Take the window's covariance as metric, shrunk towards the identity (the Fisher metric, in whitened coordinates): weight n / (n + 2 D)."""
+    d = walk.mean.shape[0]
+    weight = walk.seen / (walk.seen + 2.0 * d)
+    covariance = walk.scatter / jnp.maximum(walk.seen - 1.0, 1.0)
+    zero = jnp.zeros(())
+    metric = weight * covariance + (1.0 - weight) * jnp.eye(d)
+    step = walk.log_step_mean
+    return walk._replace(metric=metric, seen=zero, mean=jnp.zeros(d), scatter=jnp.zeros((d, d)), log_step=step, error=zero, count=zero)

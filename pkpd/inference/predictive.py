@@ -1,0 +1,94 @@
+"""From draws to predictions: individual, typical and new-subject, at the measured rows and on dense curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from numpyro import handlers
+
+from pkpd.events.schedule import build_schedule
+from pkpd.inference.cohort_model import measurement, sds_from
+from pkpd.inference.problem import FitProblem
+from pkpd.model import Predictor
+
+
+@dataclass(frozen=True, eq=False)
+class Predictive:
+    """Predictions of a fit problem under values of its sites; `weights` are the centring weights the values were drawn with."""
+
+    problem: FitProblem
+    weights: Mapping[str, Any]
+
+    def individual(self, sites: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters of the cohort's own subjects."""
+        return self._draw(sites, jax.random.PRNGKey(0), self.problem.covariates, len(self.problem.cohort.subjects), self.weights)
+
+    def new(self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int) -> dict[str, Any]:
+        """Parameters of n new subjects: population values from `sites`, random effects drawn."""
+        population = {k: v for k, v in sites.items() if not k.startswith("raw_")}
+        return self._draw(population, key, covariates, n, {})
+
+    def typical(self, sites: Mapping[str, Any], covariates: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
+        """Parameters of a typical subject with each subject's covariates."""
+        return self.problem.population.typical(sites, self.problem.covariates if covariates is None else covariates)
+
+    def _draw(self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int, weights: Mapping[str, Any]) -> dict[str, Any]:
+        model = handlers.seed(handlers.substitute(self.problem.population.draw, data=dict(sites)), key)
+        return model(covariates, n, weights)
+
+    def rows(self, sites: Mapping[str, Any], key: Any) -> dict[str, Any]:
+        """`ipred`, `pred`, replicates `dv` (same subjects) and `dv_new` (new subjects), and `log_likelihood`, for each scored row."""
+        problem, rows = self.problem, self.problem.rows
+        keys = jax.random.split(key, 3)
+        sds = sds_from(problem, sites)
+        own, typical = self.individual(sites), self.typical(sites)
+        new = self.new(sites, keys[0], problem.covariates, len(problem.cohort.subjects))
+        here = measurement(problem, own, sds)
+        return {
+            "ipred": problem.predictor(own)[rows.index],
+            "pred": problem.predictor(typical)[rows.index],
+            "dv": here.sample(keys[1]),
+            "dv_new": measurement(problem, new, sds).sample(keys[2]),
+            "log_likelihood": here.log_prob(jnp.asarray(rows.dv)),
+        }
+
+    @cached_property
+    def curve_times(self) -> np.ndarray:
+        """Dense early after each dose, sparser later (h)."""
+        cohort = self.problem.cohort
+        first, last = float(cohort.observations["time"].min()), float(cohort.observations["time"].max())
+        steps = np.array([0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 20, 24])
+        after = [t + steps * min(1.0, (last - first) / 24.0) for t in np.unique(cohort.doses["time"])[:12]]
+        grid = np.concatenate([first + (last - first) * np.linspace(0, 1, 50) ** 1.5, *after, [first, last]])
+        return np.unique(np.round(grid[(grid >= first) & (grid <= last)], 6))
+
+    @cached_property
+    def curves_predictor(self) -> Predictor:
+        problem, times = self.problem, self.curve_times
+        return grid_predictor(problem, problem.cohort.doses, times, problem.predictor.covariates)
+
+    def curves(self, sites: Mapping[str, Any]) -> tuple[Any, Any]:
+        """[T, observables, N] for the cohort's subjects and for typical subjects."""
+        predict = self.curves_predictor
+        return predict.observables(self.individual(sites))[0], predict.observables(self.typical(sites))[0]
+
+
+def grid_predictor(problem: FitProblem, doses: pd.DataFrame, times: np.ndarray, covariates: np.ndarray) -> Predictor:
+    """The model on a grid of times common to all subjects, each read after a dose at the same time."""
+    n = covariates.shape[1]
+    looks = pd.DataFrame({"subject": np.repeat(np.arange(n), len(times)), "time": np.tile(times, n), "rank": 1e12})
+    schedule = build_schedule(doses, looks, n)
+    return Predictor(problem.model, schedule, covariates, np.zeros(len(looks), int), problem.solver)
+
+
+def over_draws(function: Any, sites: Mapping[str, np.ndarray], keys: Any, batch: int = 4) -> Any:
+    """Apply `function(sites, key)` to each draw of flattened sites [S, ...], compiled once."""
+    run = jax.jit(lambda s, k: jax.lax.map(lambda x: function(*x), (s, k), batch_size=batch))
+    return jax.tree.map(np.asarray, run({k: jnp.asarray(v) for k, v in sites.items()}, keys))

@@ -1,0 +1,169 @@
+"""A fit as one value: model, cohort, population, residual errors, and how to sample; checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpyro.distributions import Distribution
+
+from pkpd.data import Cohort
+from pkpd.errors import FitError, choices
+from pkpd.model import Model, Predictor, predictor
+from pkpd.noise import ResidualError
+from pkpd.population import Population
+from pkpd.solve import Solver
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """NUTS settings: chains, draws and warm-up draws of each, target acceptance, and the largest tree depth.
+
+    >>> Sampler(chains=2).draws
+    1000
+    """
+
+    chains: int = 4
+    draws: int = 1000
+    warmup: int = 1000
+    target_accept: float = 0.9
+    max_tree_depth: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("chains", "draws", "warmup", "max_tree_depth"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise FitError(f"Sampler({name}={getattr(self, name)!r}): a whole number of at least 1 is needed.")
+        if not 0 < self.target_accept < 1:
+            raise FitError(f"Sampler(target_accept={self.target_accept}): a number between 0 and 1 is needed.")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The scored rows of the long table as arrays: what the likelihood sees."""
+
+    index: np.ndarray
+    dv: np.ndarray
+    cens: np.ndarray
+    lower: np.ndarray
+    logs: np.ndarray
+    observable: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FitProblem:
+    """Everything a fit needs. `noise` maps each observable to its residual error; `arms` (name -> Regimen) are what-ifs run after the fit.
+
+    `title` heads the report; `simulated` marks data that were simulated; `truth` (name -> value) is compared with the estimates;
+    `assumptions` are printed. Raises `FitError` with every mismatch between the parts.
+    """
+
+    model: Model
+    cohort: Cohort
+    population: Population
+    noise: Mapping[str, ResidualError]
+    name: str = "fit"
+    title: str = ""
+    simulated: bool = False
+    sampler: Sampler = Sampler()
+    solver: Solver = Solver()
+    truth: Mapping[str, float] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+    what_if: Callable[[Any], Any] | None = None
+
+    def __post_init__(self) -> None:
+        wrong = [*self._wrong_parameters(), *self._wrong_noise()]
+        if wrong:
+            raise FitError(f"{self.name}: " + " ".join(wrong))
+        _ = self.rows
+
+    def _wrong_parameters(self) -> list[str]:
+        found = []
+        for name, spec in self.population.parameters.items():
+            if name not in self.model.param_names:
+                found.append(f"Population names '{name}', which {self.model.name} does not have. {choices(name, self.model.param_names)}")
+                continue
+            support = self.model.param(name).support
+            wants = {"positive": ("log",), "nonnegative": ("log", "identity"), "unit": ("logit",), "real": ("identity", "log", "logit")}[support]
+            if spec.tied_to is None and spec.value is None and spec.scale not in wants:
+                word = {"log": "lognormal", "logit": "logit_normal", "identity": "normal"}[wants[0]]
+                found.append(f"'{name}' has support '{support}'; use {word}(...), not the {spec.scale} scale.")
+            for e in spec.effects:
+                if e.covariate not in self.cohort.covariates:
+                    found.append(f"'{name}' has an effect of {e.covariate}, which the cohort does not carry. {choices(e.covariate, self.cohort.covariates)}")
+        return found
+
+    def _wrong_noise(self) -> list[str]:
+        measured = sorted(set(self.cohort.observations.loc[self.cohort.observations["scored"].astype(bool), "observable"]))
+        found = [f"noise names '{o}', which is not measured here. {choices(o, measured)}" for o in self.noise if o not in measured]
+        return found + [f"'{o}' is measured but has no residual error; add noise['{o}'] = lognormal_error(...)." for o in measured if o not in self.noise]
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        return predictor(self.model, self.cohort, self.solver)
+
+    @cached_property
+    def covariates(self) -> dict[str, np.ndarray]:
+        return {n: self.cohort.covariates[n].to_numpy(float) for n in self.cohort.covariates.columns if self.cohort.covariates[n].dtype.kind in "fiu"}
+
+    @cached_property
+    def observed_names(self) -> list[str]:
+        return [o for o in self.model.observable_names if o in self.noise]
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Scored rows; refuses what a lognormal residual cannot score (a measured value that is not positive)."""
+        table = self.cohort.observations.reset_index(drop=True)
+        index = np.flatnonzero(table["scored"].to_numpy(bool))
+        scored = table.iloc[index]
+        names = scored["observable"].tolist()
+        logs = np.array([self.noise[o].logs for o in names], bool)
+        dv, cens = scored["dv"].to_numpy(float), scored["cens"].to_numpy(int)
+        bad = logs & (cens == 0) & ~(dv > 0)
+        if bad.any():
+            first = scored.iloc[int(np.flatnonzero(bad)[0])]
+            raise FitError(
+                f"{self.name}: row {first['row']} (subject {self.cohort.subjects[int(first['subject'])]}) has {first['observable']} = {first['dv']:g}, which a "
+                f"lognormal residual cannot score; {int(bad.sum())} rows are like it. Mark them censored (CENS=1, DV=LLOQ) or use combined_error(...)."
+            )
+        which = np.array([self.observed_names.index(o) for o in names], int)
+        return Rows(index, dv, cens, scored["lower"].to_numpy(float), logs, which)
+
+    @cached_property
+    def population_sites(self) -> list[str]:
+        return self.population.sites(self.covariates) + [s for o in self.observed_names for s in self.noise[o].sites(o)]
+
+    def site_unit(self, site: str) -> str:
+        """Unit of a population-level site, for tables."""
+        if site in self.model.param_names:
+            return self.model.param(site).unit
+        for o in self.model.observables:
+            if o.name in self.noise and site == f"sigma_add_{o.name}" or site == f"sigma_{o.name}" and self.noise[o.name].kind == "additive":
+                return o.unit
+        return "1"
+
+    def prior_text(self, site: str) -> str:
+        """A prior in words: family and numbers."""
+        prior = self._prior(site)
+        if prior is None:
+            return "fixed" if not site.startswith("corr_") else "LKJ"
+        numbers = ", ".join(f"{n}={float(np.asarray(getattr(prior, n))):g}" for n in prior.arg_constraints if np.ndim(getattr(prior, n, 1)) == 0 and hasattr(prior, n))
+        return f"{type(prior).__name__}({numbers})"
+
+    def _prior(self, site: str) -> Distribution | None:
+        parameters = self.population.parameters
+        if site in parameters:
+            return parameters[site].prior
+        if site.startswith("omega_"):
+            return parameters[site.removeprefix("omega_")].between
+        for name, spec in parameters.items():
+            for e in spec.effects:
+                if e.estimated and site.startswith(f"beta_{name}_{e.covariate}"):
+                    return e.beta
+        for o, error in self.noise.items():
+            for prefix, prior in error.priors:
+                if site == f"{prefix}_{o}":
+                    return prior
+        return None

@@ -1,0 +1,49 @@
+"""What is needed to repeat a fit: versions, commit, data hash, model fingerprint, seed, settings."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from pkpd.inference.problem import FitProblem, Sampler
+
+PACKAGES = ("pkpd-jax", "jax", "jaxlib", "numpyro", "blackjax", "diffrax", "optax", "arviz", "numpy", "scipy", "xarray", "pandas")
+
+
+def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, Any]:
+    """A JSON-ready record of everything that made the draws what they are."""
+    return {
+        "name": problem.name,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+        "sampler": asdict(sampler),
+        "solver": {**asdict(problem.solver), "chosen": problem.predictor.chosen.name, "reason": problem.predictor.chosen.reason},
+        "model": {"name": problem.model.name, "digest": problem.model.digest},
+        "data": {"source": Path(problem.cohort.source).name, "sha256": problem.cohort.sha256},
+        "versions": {n: _version(n) for n in PACKAGES} | {"python": platform.python_version()},
+        "machine": {"backend": jax.default_backend(), "processor": platform.machine(), "x64": bool(jax.config.jax_enable_x64)},
+        "commit": _commit(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    """The project's commit when the code runs from a checkout, else a word that says so."""
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return "not a checkout"
+    done = subprocess.run(["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

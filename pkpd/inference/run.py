@@ -1,0 +1,42 @@
+"""`sample`: from a fit problem to a fit."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import jax
+
+from pkpd.errors import FitError
+from pkpd.inference.assemble import assemble
+from pkpd.inference.fit import Fit
+from pkpd.inference.geometry import find_geometry
+from pkpd.inference.problem import FitProblem, Sampler
+from pkpd.inference.sample import run_nuts
+from pkpd.inference.space import Space
+
+log = logging.getLogger("pkpd")
+
+
+def sample(problem: FitProblem, *, seed: int, sampler: Sampler | None = None, progress: bool = True, **changes: Any) -> Fit:
+    """Fit a problem with NUTS: start at typical values, find the mode with spreads held, take the Fisher metric there, sample, label, judge.
+
+    `seed` is required; `sampler` or its fields (`chains=`, `draws=`, ...) replace the problem's settings. Needs float64.
+    Raises `FitError` when float64 is off or the start is impossible (naming subjects and rows). Ctrl-C keeps the draws made so far.
+
+    >>> fit = sample(problem, seed=1)                                                      # doctest: +SKIP
+    """
+    if not jax.config.jax_enable_x64:
+        raise FitError("Fitting needs float64: call jax.config.update('jax_enable_x64', True) before any array is made, or set JAX_ENABLE_X64=1.")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise FitError(f"sample(..., seed={seed!r}): a whole number is needed; it is stored with the fit and repeats it.")
+    settings = replace(sampler or problem.sampler, **changes)
+    space = Space(problem)
+    log.info("%s: %d subjects, %d rows, %d unknowns", problem.name, len(problem.cohort.subjects), len(problem.rows.dv), space.size)
+    log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
+    geometry = find_geometry(space, log.info)
+    log.info("centring weights: %s", ", ".join(f"{k} {float(v):.2f}" for k, v in geometry.weights.items()) or "none")
+    draws = run_nuts(space, geometry, settings, seed, progress)
+    log.info("labelling draws and predicting")
+    return Fit(assemble(space, geometry, draws, settings, seed), problem)

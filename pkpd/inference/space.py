@@ -1,0 +1,115 @@
+"""The posterior as a function of one flat unconstrained vector: density, sites, and the pieces that geometry needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from numpyro import handlers
+from numpyro.distributions import Distribution, biject_to
+from numpyro.infer.util import potential_energy
+
+from pkpd.inference.cohort_model import cohort_model
+from pkpd.inference.problem import FitProblem
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """z[D] unconstrained <-> named sites. Centring weights are an argument everywhere, so changing them compiles nothing anew."""
+
+    problem: FitProblem
+
+    @cached_property
+    def model(self) -> Callable:
+        return cohort_model(self.problem)
+
+    @cached_property
+    def _trace(self) -> dict:
+        return self.typical_trace(self.full_weights)
+
+    @cached_property
+    def full_weights(self) -> dict[str, Any]:
+        return {n: jnp.asarray(1.0) for n in self.problem.population.varying}
+
+    def typical_trace(self, weights: Mapping[str, Any]) -> dict:
+        """The model run at prior medians with random effects at zero."""
+        seeded = handlers.seed(handlers.substitute(self.model, substitute_fn=_typical_value), jax.random.PRNGKey(0))
+        return handlers.trace(seeded).get_trace(weights)
+
+    @cached_property
+    def latent(self) -> dict[str, Any]:
+        """Sampled sites and their bijections."""
+        return {n: biject_to(s["fn"].support) for n, s in self._trace.items() if s["type"] == "sample" and not s["is_observed"]}
+
+    def flatten(self, sites: Mapping[str, Any]) -> Any:
+        return ravel_pytree({n: self.latent[n].inv(sites[n]) for n in self.latent})[0]
+
+    @cached_property
+    def _unravel(self) -> Callable:
+        return ravel_pytree({n: self.latent[n].inv(self._trace[n]["value"]) for n in self.latent})[1]
+
+    def start(self, weights: Mapping[str, Any]) -> Any:
+        trace = self.typical_trace(weights)
+        return self.flatten({n: trace[n]["value"] for n in self.latent})
+
+    @property
+    def size(self) -> int:
+        return int(self.start(self.full_weights).shape[0])
+
+    def labels(self) -> list[str]:
+        """The site each coordinate belongs to."""
+        parts = self._unravel(jnp.arange(self.size))
+        labels = np.empty(self.size, object)
+        for name, index in parts.items():
+            labels[np.asarray(index, int).ravel()] = name
+        return labels.tolist()
+
+    def unconstrained(self, z: Any) -> dict[str, Any]:
+        return self._unravel(z)
+
+    def potential(self, z: Any, weights: Mapping[str, Any]) -> Any:
+        """-log posterior density (up to a constant) in unconstrained coordinates; NaN where a subject cannot be solved."""
+        return potential_energy(self.model, (weights,), {}, self._unravel(z))
+
+    def constrain(self, z: Any) -> dict[str, Any]:
+        raw = self._unravel(z)
+        return {n: self.latent[n](raw[n]) for n in self.latent}
+
+    def trace_at(self, z: Any, weights: Mapping[str, Any]) -> dict:
+        """Every site, deterministic ones included, at z."""
+        values = self.constrain(z)
+        seeded = handlers.seed(handlers.substitute(self.model, data=values), jax.random.PRNGKey(0))
+        return handlers.trace(seeded).get_trace(weights)
+
+    def rows(self, z: Any, weights: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Mean and sd of every scored row at z."""
+        fn = self.trace_at(z, weights)["dv"]["fn"]
+        return fn.loc, fn.scale
+
+    def prior(self, z: Any, weights: Mapping[str, Any]) -> Any:
+        """-log prior density of z, with the likelihood left out."""
+        blocked = handlers.block(self.model, hide=["dv"])
+        return potential_energy(blocked, (weights,), {}, self._unravel(z))
+
+
+def _typical_value(site: Mapping[str, Any]) -> Any:
+    if site["type"] != "sample" or site.get("is_observed"):
+        return None
+    if site["name"].startswith(("raw_", "chol_")):
+        fn = site["fn"]
+        return jnp.eye(fn.event_shape[-1]) if site["name"].startswith("chol_") else fn.mean
+    return median(site["fn"])
+
+
+def median(fn: Distribution) -> Any:
+    """The median of a prior: by its quantile function, else from 4001 draws with a fixed key."""
+    try:
+        return fn.icdf(0.5)
+    except (NotImplementedError, ImportError):
+        return jnp.median(fn.sample(jax.random.PRNGKey(1), (4001,)), axis=0)

@@ -1,0 +1,155 @@
+"""A composed model: structure is static and hashable, numbers come from outside."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax.numpy as jnp
+
+from pkpd.components import Component, Covariate, Dose, Param, Signal, State
+from pkpd.components.flows import Flow
+from pkpd.data.vocabulary import Field, Vocabulary
+from pkpd.errors import ModelError, choices
+from pkpd.model.observable import Observable
+from pkpd.model.scope import Scope
+
+
+@dataclass(frozen=True)
+class Model:
+    """Components that fit together, and what is observed of them; made by `compose`, never by hand.
+
+    `rhs(t, y, p, q, r)` is what the solve layer integrates: lists of arrays over subject lanes, in the order of `states`, `params`, `covariates`.
+    """
+
+    name: str
+    components: tuple[Component, ...]
+    observables: tuple[Observable, ...]
+    text: str = ""
+
+    @cached_property
+    def states(self) -> tuple[State, ...]:
+        return tuple(s for c in self.components for s in c.states)
+
+    @cached_property
+    def params(self) -> tuple[Param, ...]:
+        return tuple({p.name: p for c in self.components for p in c.params}.values())
+
+    @cached_property
+    def covariates(self) -> tuple[Covariate, ...]:
+        return tuple({q.name: q for c in self.components for q in c.covariates}.values())
+
+    @cached_property
+    def doses(self) -> tuple[Dose, ...]:
+        return tuple(d for c in self.components for d in c.doses)
+
+    @cached_property
+    def signals(self) -> tuple[Signal, ...]:
+        return tuple(g for c in self.components for g in c.gives)
+
+    @cached_property
+    def signal_owner(self) -> dict[str, Component]:
+        return {g.name: c for c in self.components for g in c.gives}
+
+    @cached_property
+    def state_names(self) -> tuple[str, ...]:
+        return tuple(s.name for s in self.states)
+
+    @cached_property
+    def param_names(self) -> tuple[str, ...]:
+        return tuple(p.name for p in self.params)
+
+    @cached_property
+    def covariate_names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.covariates)
+
+    @cached_property
+    def observable_names(self) -> tuple[str, ...]:
+        return tuple(o.name for o in self.observables)
+
+    @cached_property
+    def typical(self) -> dict[str, float]:
+        """Typical value of each parameter, by name."""
+        return {p.name: float(p.value) for p in self.params}
+
+    @cached_property
+    def routes(self) -> dict[str, tuple[tuple[str, str | float], ...]]:
+        """Where a dose by this name goes: declared routes first, then each state by its own name."""
+        routes: dict[str, tuple[tuple[str, str | float], ...]] = {s.name: ((s.name, 1.0),) for s in self.states}
+        routes.update({d.name: d.into for d in self.doses})
+        return routes
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What a data file may say to this model: dose routes, states, observables, covariates, with units."""
+        by_state = {s.name: s.unit for s in self.states}
+        doses = tuple(Field(d.name, d.unit or by_state[d.into[0][0]]) for d in self.doses)
+        extra = tuple(Field(s.name, s.unit) for s in self.states if s.name not in {d.name for d in doses})
+        return Vocabulary(
+            doses=doses + (() if doses else extra),
+            states=self.state_names,
+            observables=tuple(Field(o.name, o.unit) for o in self.observables),
+            covariates=self.covariate_names,
+        )
+
+    def param(self, name: str) -> Param:
+        """The parameter by name, or an error naming the nearest one."""
+        for p in self.params:
+            if p.name == name:
+                return p
+        raise ModelError(f"{self.name} has no parameter '{name}'. {choices(name, self.param_names)}")
+
+    def scope(self, t: Any, y: Sequence[Any], p: Sequence[Any], q: Sequence[Any], seen: Any = None) -> Scope:
+        named = (dict(zip(names, values, strict=True)) for names, values in ((self.state_names, y), (self.param_names, p), (self.covariate_names, q)))
+        return Scope(self, t, *named, seen=seen)
+
+    def flows_at(self, scope: Scope) -> list[tuple[Component, Flow]]:
+        return [(c, f) for c in self.components for f in scope.rates(c)]
+
+    def rhs(self, t: Any, y: Sequence[Any], p: Sequence[Any], q: Sequence[Any], r: Sequence[Any]) -> list[Any]:
+        """dy/dt of every state from time, states, parameters, covariates and infusion rates (state unit per hour)."""
+        change = dict(zip(self.state_names, r, strict=True))
+        for _, f in self.flows_at(self.scope(t, y, p, q)):
+            if f.source is not None:
+                change[f.source] = change[f.source] - f.rate
+            if f.target is not None:
+                change[f.target] = change[f.target] + f.rate
+        return [change[n] for n in self.state_names]
+
+    def observe(self, t: Any, y: Sequence[Any], p: Sequence[Any], q: Sequence[Any]) -> list[Any]:
+        """The prediction of each observable, in the order of `observables`."""
+        scope = self.scope(t, y, p, q)
+        return [scope.observe(o.value, f"{self.name}: observable '{o.name}'") for o in self.observables]
+
+    def initial(self, p: Mapping[str, Any]) -> list[Any]:
+        """The state before the first dose: numbers, or parameters by name."""
+        return [p[s.initial] if isinstance(s.initial, str) else jnp.asarray(s.initial) for s in self.states]
+
+    def share(self, weight: str | float, p: Mapping[str, Any]) -> Any:
+        """A dose's share for one state: a number, a parameter, or "1 - parameter"."""
+        if not isinstance(weight, str):
+            return jnp.asarray(float(weight))
+        text = weight.replace(" ", "")
+        return 1.0 - p[text[2:]] if text.startswith("1-") else p[text]
+
+    @cached_property
+    def digest(self) -> str:
+        """A fingerprint of the declared structure and the source of its equations: a fit stores it and refuses another model."""
+        parts = [self.name, *(repr((c.name, c.states, c.params, c.reads, c.gives, c.doses, c.covariates)) for c in self.components)]
+        functions = [f for c in self.components for f in (c.rates, c.signals) if f is not None] + [o.value for o in self.observables]
+        parts += [_source(f) for f in functions] + [repr((o.name, o.unit)) for o in self.observables]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return f"Model('{self.name}', {len(self.states)} states, {len(self.params)} parameters, observes {', '.join(self.observable_names)})"
+
+
+def _source(function: Any) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return getattr(function, "__qualname__", "?")

@@ -1,0 +1,52 @@
+"""Covariate effects on a parameter's transformed scale: allometric (power) and categorical (a shift for each level against a reference)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpyro.distributions import Distribution
+
+from pkpd.errors import FitError
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """`beta log(x / reference)` for a power effect, `beta [x = level]` for each level of a categorical one; beta is fixed or has a prior."""
+
+    covariate: str
+    reference: float
+    kind: str
+    beta: Any
+
+    @property
+    def estimated(self) -> bool:
+        return isinstance(self.beta, Distribution)
+
+    def levels(self, values: np.ndarray) -> list[float]:
+        return [float(v) for v in np.unique(values) if v != self.reference]
+
+    def columns(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Design columns by suffix of the coefficient's name: "WT", or "HER2" (one other level), or "HER2_2" for each of several."""
+        if self.kind == "power":
+            if np.any(values <= 0):
+                raise FitError(f"A power effect of {self.covariate} needs positive values; the cohort has {values.min():g}.")
+            return {self.covariate: np.log(values / self.reference)}
+        levels = self.levels(values)
+        if len(levels) == len(np.unique(values)):
+            raise FitError(f"The reference {self.reference:g} of {self.covariate} occurs in no subject; there are {sorted(set(values))}.")
+        names = [self.covariate if len(levels) == 1 else f"{self.covariate}_{v:g}" for v in levels]
+        return {n: (values == v).astype(float) for n, v in zip(names, levels, strict=True)}
+
+
+def power(covariate: str, reference: float, beta: Any) -> Effect:
+    """theta_i = theta (x_i / reference)^beta"""
+    if reference <= 0:
+        raise FitError(f"The reference of a power effect must be positive; {covariate} has {reference}.")
+    return Effect(covariate, float(reference), "power", beta)
+
+
+def categorical(covariate: str, reference: float, beta: Any) -> Effect:
+    """theta_i = theta exp(beta) in subjects whose covariate is not the reference"""
+    return Effect(covariate, float(reference), "categorical", beta)

@@ -1,0 +1,111 @@
+"""How one parameter varies over a population: typical value, between-subject spread on a transformed scale, covariates, or fixed, or tied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax.numpy as jnp
+from jax.scipy.special import logit
+from numpyro.distributions import Distribution
+
+from pkpd.errors import FitError
+from pkpd.population.effects import Effect, categorical, power
+
+_TO = {"log": jnp.log, "logit": logit, "identity": lambda x: x}
+_BACK = {"log": jnp.exp, "logit": lambda x: 1.0 / (1.0 + jnp.exp(-x)), "identity": lambda x: x}
+
+
+@dataclass(frozen=True, eq=False)
+class Individual:
+    """theta_i = g^-1( g(theta) + sum beta x_i + omega eta_i ),  eta_i ~ N(0, 1);  g is log, logit or identity.
+
+    `prior` is the prior of theta in the parameter's own unit, `between` that of omega (or a number); `centred` is None (chosen from the data
+    and printed), True, False, or a weight between.
+    """
+
+    scale: str
+    prior: Distribution | None = None
+    value: float | None = None
+    between: Any = None
+    effects: tuple[Effect, ...] = ()
+    centred: bool | float | None = None
+    source: str = ""
+    tied_to: str | None = None
+    times: float = 1.0
+
+    def effect(self, covariate: str, *, reference: float, prior: Any = None, power: Any = None) -> Individual:
+        """Add a covariate effect: `power=0.75` (fixed) or `power=dist` for theta (x/reference)^power, `prior=dist` for a categorical shift.
+
+        Raises `FitError` when neither or both are given.
+        """
+        if (prior is None) == (power is None):
+            raise FitError(f"The effect of {covariate} takes power=... (allometric) or prior=... (categorical), one of the two.")
+        made = _power(covariate, reference, power) if power is not None else categorical(covariate, reference, prior)
+        return replace(self, effects=(*self.effects, made))
+
+    def forward(self, x: Any) -> Any:
+        return _TO[self.scale](x)
+
+    def back(self, x: Any) -> Any:
+        return _BACK[self.scale](x)
+
+    @property
+    def varies(self) -> bool:
+        return self.between is not None
+
+
+_power = power
+
+
+def lognormal(prior: Distribution, between: Any = None, *, centred: bool | float | None = None, source: str = "") -> Individual:
+    """A positive parameter: log theta_i = log theta + omega eta_i.
+
+    `prior`: distribution of the typical value in the parameter's unit. `between`: prior of omega (sd of the log), a number, or None for no
+    between-subject variability.
+
+    >>> import numpyro.distributions as dist
+    >>> lognormal(dist.LogNormal(1.0, 0.5), between=dist.HalfNormal(0.5)).scale
+    'log'
+    """
+    return Individual("log", prior, between=between, centred=centred, source=source)
+
+
+def logit_normal(prior: Distribution, between: Any = None, *, centred: bool | float | None = None, source: str = "") -> Individual:
+    """A parameter between 0 and 1: logit theta_i = logit theta + omega eta_i; `prior` is on the parameter itself (Beta, for example).
+
+    >>> import numpyro.distributions as dist
+    >>> logit_normal(dist.Beta(2, 4)).scale
+    'logit'
+    """
+    return Individual("logit", prior, between=between, centred=centred, source=source)
+
+
+def normal(prior: Distribution, between: Any = None, *, centred: bool | float | None = None, source: str = "") -> Individual:
+    """A real parameter: theta_i = theta + omega eta_i.
+
+    >>> import numpyro.distributions as dist
+    >>> normal(dist.Normal(0, 1)).scale
+    'identity'
+    """
+    return Individual("identity", prior, between=between, centred=centred, source=source)
+
+
+def fixed(value: float, between: Any = None, *, scale: str = "log", source: str = "") -> Individual:
+    """A parameter held at a value (it may still vary between subjects); listed as fixed in the report.
+
+    >>> fixed(0.01).value
+    0.01
+    """
+    if scale not in _TO:
+        raise FitError(f"fixed(..., scale={scale!r}): accepted are {', '.join(_TO)}.")
+    return Individual(scale, value=float(value), between=between, source=source)
+
+
+def tied(to: str, times: float = 1.0, *, source: str = "") -> Individual:
+    """A parameter that is a fixed multiple of another one, subject by subject: theta_i = times x other_i.
+
+    >>> tied("k_BH", 0.4).times
+    0.4
+    """
+    return Individual("identity", tied_to=to, times=float(times), source=source)

@@ -1,0 +1,112 @@
+"""The sections of a report, each from facts and tree to markup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pkpd.diagnostics.cohort_summary import covariate_summary, observable_summary
+from pkpd.diagnostics.layout import absent
+from pkpd.diagnostics.shrinkage import DEFINITION, shrinkage_table
+from pkpd.report.facts import Facts
+from pkpd.report.tags import Markup, bullets, element, image, join, number, pairs, plain, section, table
+
+WITHHELD = "Withheld: this fit has not converged, so its numbers are not estimates of anything."
+
+
+def banner(facts: Facts) -> Markup:
+    """The verdict as the first thing on the page, in words and colour, with its reasons."""
+    return element(
+        "div",
+        element(
+            "strong", facts.headline if facts.converged or "NOT CONVERGED" in facts.headline.upper() else f"NOT CONVERGED. {facts.headline}"
+        ),
+        bullets(facts.reasons) if facts.reasons else "",
+        class_="banner good" if facts.converged else "banner bad",
+    )
+
+
+def heading(facts: Facts) -> Markup:
+    """Title, the word simulated where it applies, and what to do next."""
+    tag = element("span", "simulated data", class_="tag") if facts.simulated else ""
+    return join([element("h1", facts.title), tag, element("h3", "What to do next"), bullets(facts.next_steps)])
+
+
+def data_section(fit: Any) -> Markup:
+    """What data the fit saw: rows, times and censored fractions per observable, and the covariates."""
+    if absent(fit, "constant_data", "observed_data"):
+        return section("data", "Data", element("p", "The fit was saved without its data."))
+    headers = ("observable", "unit", "subjects", "rows", "scored", "below limit", "above limit", "first", "last", "quantified values")
+    lines = [_observable(line) for line in observable_summary(fit).to_dict("records")]
+    known = covariate_summary(fit)
+    words = [element("h3", "Covariates"), pairs(known)] if known else []
+    caption = "Rows that are not scored are predicted only. Times in hours."
+    return section("data", "Data", table(headers, lines, caption), *words)
+
+
+def _observable(line: dict[str, Any]) -> tuple[Any, ...]:
+    shares = [f"{line[side]} ({_percent(line[side], line['scored'])})" if line[side] else "0" for side in ("below", "above")]
+    span = f"{number(line['low'])} to {number(line['high'])}"
+    counts = (line["subjects"], line["rows"], line["scored"])
+    return (line["observable"], line["unit"], *counts, *shares, float(line["first"]), float(line["last"]), span)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "–"
+
+
+def model_section(facts: Facts) -> Markup:
+    """The model: diagram, equations, sampled parameters with their priors, fixed parameters with their sources."""
+    parts: list[Any] = []
+    if diagram := facts.report.get("diagram"):
+        parts.append(
+            element("div", image(str(diagram).encode(), "image/svg+xml", "Diagram of the model's states and flows"), class_="diagram")
+        )
+    if equations := facts.report.get("equations"):
+        lines = equations if isinstance(equations, str) else "\n".join(str(line) for line in equations)
+        parts.append(element("pre", lines))
+    keys = ("name", "unit", "prior", "meaning", "source")
+    sampled = [(name, *(plain(line.get(key, "")) for key in keys[1:])) for name, line in facts.parameters.items()]
+    if sampled:
+        parts += [element("h3", "Sampled"), table(keys, sampled)]
+    fixed = [
+        tuple(plain(line.get(key, "")) if key != "value" else line.get(key) for key in FIXED) for line in facts.report.get("fixed", [])
+    ]
+    words = "Held at one value, never estimated. What depends on them is only as good as they are."
+    parts += [element("h3", "Fixed"), table(FIXED, fixed, words) if fixed else element("p", "None.")]
+    return section("model", "Model", *parts)
+
+
+FIXED = ("name", "value", "unit", "source")
+
+
+def shrinkage_section(fit: Any, facts: Facts) -> Markup:
+    """Shrinkage of every random effect, with its definition."""
+    if not facts.converged:
+        return section("shrinkage", "Shrinkage", element("p", WITHHELD, class_="withheld"))
+    lines = [] if absent(fit, "posterior") else shrinkage_table(fit).to_dict("records")
+    if not lines:
+        return section("shrinkage", "Shrinkage", element("p", "No parameter varies between subjects in this fit."))
+    headers = ("parameter", "omega (mean)", "sd of mean effects", "shrinkage", "mean posterior sd of an effect")
+    rows = [(s["name"], s["omega"], s["sd_eta"], f"{100 * s['shrinkage']:.0f} %", s["mean_posterior_sd"]) for s in lines]
+    return section("shrinkage", "Shrinkage", table(headers, rows, DEFINITION))
+
+
+def solver_section(facts: Facts) -> Markup:
+    """How the equations were solved, and every solve that failed."""
+    solver = facts.report.get("solver") or {}
+    failures = facts.report.get("failures") or {}
+    told = pairs(failures) if failures else element("p", "None recorded.")
+    return section("solver", "Solver", pairs(solver) if solver else element("p", "Not recorded."), element("h3", "Failed solves"), told)
+
+
+def assumptions_section(facts: Facts) -> Markup:
+    """What was assumed, one sentence each."""
+    told = facts.report.get("assumptions") or []
+    return section(
+        "assumptions", "What was assumed", bullets(told) if told else element("p", "Nothing beyond the model and its priors was recorded.")
+    )
+
+
+def provenance_section(facts: Facts) -> Markup:
+    """All that is needed to repeat the fit: versions, seed, hashes."""
+    return section("provenance", "Provenance", pairs(facts.provenance) if facts.provenance else element("p", "Not recorded."))

@@ -1,0 +1,100 @@
+"""Which solver for which system: exact where it is linear and small, the cascade where states form a chain, diffrax for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pkpd.errors import SolveError, choices
+from pkpd.events.schedule import Schedule
+from pkpd.solve import cascade, closed_form, general
+from pkpd.solve.contract import Rhs, Solve
+from pkpd.solve.mesh import build_mesh
+from pkpd.solve.structure import Structure, analyse
+
+METHODS = ("auto", "closed_form", "cascade", "kvaerno5", "tsit5")
+
+
+@dataclass(frozen=True)
+class Solver:
+    """How to integrate: method ("auto" picks by structure), tolerances (atol relative to each state's scale), step limit, and the cascade's mesh.
+
+    `mesh` is (first length in h, growth): an interval is at most first + growth x time since the last event.
+    `mesh_first=None` takes 0.4 / (fastest rate that drives another state, at typical values), between 0.02 and 1 h.
+
+    >>> Solver(rtol=1e-8).method
+    'auto'
+    """
+
+    method: str = "auto"
+    rtol: float = 1e-6
+    atol: float = 1e-8
+    max_steps: int = 4096
+    mesh_first: float | None = None
+    mesh_growth: float = 0.35
+    mesh_rtol: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise SolveError(f"There is no solver '{self.method}'. {choices(self.method, METHODS)}")
+        if not 0 < self.rtol < 1 or not 0 < self.atol:
+            raise SolveError(f"Tolerances must be positive and rtol below 1; got rtol={self.rtol}, atol={self.atol}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The solver picked for a system and a schedule: its name, why, and the function."""
+
+    name: str
+    reason: str
+    solve: Solve
+
+
+def choose(solver: Solver, rhs: Rhs, schedule: Schedule, sizes: tuple[int, int, int], typical: Any) -> Chosen:
+    """Pick and build a solver for `rhs` with sizes (n states, k parameters, j covariates) at `typical` = (y scale[n], p[k], q[j])."""
+    structure = analyse(rhs, *sizes)
+    name, reason = _pick(solver, structure, rhs, typical)
+    if name == "closed_form":
+        return Chosen(name, reason, closed_form.make_closed_form(structure))
+    if name == "cascade":
+        first = solver.mesh_first or _first_length(structure, rhs, typical)
+        mesh = build_mesh(schedule, first, solver.mesh_growth)
+        return Chosen(name, f"{reason}; {mesh.intervals} intervals, the first {first:.2g} h", cascade.make_cascade(structure, mesh, solver.mesh_rtol))
+    atol = solver.atol * np.maximum(np.asarray(typical[0], float), 1e-12)
+    return Chosen(name, f"{reason}; rtol {solver.rtol:g}", general.make_diffrax(name, solver.rtol, atol, solver.max_steps))
+
+
+def _pick(solver: Solver, s: Structure, rhs: Rhs, typical: Any) -> tuple[str, str]:
+    exact = closed_form.applies(s) and _real_eigenvalues(s, rhs, typical)
+    if solver.method == "closed_form" and not exact:
+        raise SolveError("closed_form needs equations linear in at most three states, with real eigenvalues; this model is not. Use method='auto'.")
+    if solver.method == "cascade" and not s.cascade:
+        raise SolveError("cascade needs states that follow one another with constant own rates; this model has a loop or a varying own rate. Use method='auto'.")
+    if solver.method != "auto":
+        return solver.method, "asked for"
+    if exact:
+        return "closed_form", "linear in at most three states"
+    if s.cascade:
+        return "cascade", "each state follows those before it and decays at a constant own rate"
+    return "kvaerno5", "states form a loop or have varying own rates"
+
+
+def _jacobian(rhs: Rhs, n: int, typical: Any) -> np.ndarray:
+    scale, p, q = (np.asarray(x, float) for x in typical)
+    columns, _ = closed_form.matrix(rhs, n, [np.atleast_1d(x) for x in p], [np.atleast_1d(x) for x in q])
+    del scale
+    return np.array([[float(np.asarray(c)[0]) for c in row] for row in columns])
+
+
+def _real_eigenvalues(s: Structure, rhs: Rhs, typical: Any) -> bool:
+    return bool(np.all(np.abs(np.linalg.eigvals(_jacobian(rhs, s.n, typical)).imag) < 1e-12))
+
+
+def _first_length(s: Structure, rhs: Rhs, typical: Any) -> float:
+    """0.4 over the fastest own rate among states that drive others: their shape is what the mesh must follow."""
+    drivers = set().union(*s.reads) or set(range(s.n))
+    own = np.abs(np.diag(_jacobian(rhs, s.n, typical)))
+    fastest = max(own[i] for i in drivers)
+    return float(np.clip(0.4 / max(fastest, 1e-9), 0.02, 1.0))

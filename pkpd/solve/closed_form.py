@@ -1,0 +1,120 @@
+"""Exact solution of small linear systems: y' = M y + u, with M from the equations by differentiation and exp(M tau) in Newton's form.
+
+exp(M tau) v = f[x1] v + f[x1,x2] (M - x1) v + f[x1,x2,x3] (M - x1)(M - x2) v, over the eigenvalues x_i of M (real in compartment models);
+a constant input adds the same sum with one more node at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pkpd.solve.contract import Events, Rhs, Solution, Status, finish
+from pkpd.solve.divided import divided_exp
+from pkpd.solve.structure import Structure
+
+
+def blocks(structure: Structure) -> tuple[tuple[int, ...], ...] | None:
+    """The states grouped into loops of at most two (singletons and exchanging pairs), or None when a larger loop exists."""
+    found: list[tuple[int, ...]] = []
+    reach = [_reach(structure, i) for i in range(structure.n)]
+    for i in range(structure.n):
+        group = tuple(j for j in range(structure.n) if i == j or (j in reach[i] and i in reach[j]))
+        if len(group) > 2:
+            return None
+        if group not in found:
+            found.append(group)
+    return tuple(found)
+
+
+def _reach(structure: Structure, start: int) -> set[int]:
+    seen: set[int] = set()
+    waiting = [start]
+    while waiting:
+        for j in structure.reads[waiting.pop()]:
+            if j not in seen:
+                seen.add(j)
+                waiting.append(j)
+    return seen
+
+
+def applies(structure: Structure) -> bool:
+    """Linear, at most three states, loops of at most two."""
+    return structure.linear and structure.n <= 3 and blocks(structure) is not None
+
+
+def matrix(rhs: Rhs, n: int, p: Any, q: Any) -> tuple[list[list[Any]], list[Any]]:
+    """M[i][j] = d(dy_i)/dy_j and the constant input, each over lanes, by one Jacobian-vector product a column."""
+    zero = [jnp.zeros_like(p[0])] * n
+    field = lambda *y: rhs(0.0, y, p, q, zero)  # noqa: E731
+    columns, constant = [], zero
+    for j in range(n):
+        unit = [jnp.ones_like(zero[0]) if i == j else zero[0] for i in range(n)]
+        constant, column = jax.jvp(field, tuple(zero), tuple(unit))
+        columns.append([jnp.broadcast_to(c, zero[0].shape) for c in column])
+    return [[columns[j][i] for j in range(n)] for i in range(n)], [jnp.broadcast_to(c, zero[0].shape) for c in constant]
+
+
+def eigenvalues(m: list[list[Any]], groups: Sequence[tuple[int, ...]]) -> list[Any]:
+    """The diagonal for single states, the two roots of the quadratic for an exchanging pair (larger one by the stable formula)."""
+    values: list[Any] = []
+    for group in groups:
+        if len(group) == 1:
+            values.append(m[group[0]][group[0]])
+            continue
+        a, b, c, d = (m[i][j] for i in group for j in group)
+        root = jnp.sqrt((a - d) ** 2 + 4.0 * b * c)
+        fast = 0.5 * (a + d - root)
+        values += [fast, (a * d - b * c) / fast]
+    return values
+
+
+def newton(m: list[list[Any]], x: Sequence[Any], coefficients: Sequence[Any], v: Sequence[Any]) -> list[Any]:
+    """sum_k coefficients[k] (M - x1)...(M - xk) v"""
+    n, w = len(v), list(v)
+    result = [coefficients[0] * wi for wi in w]
+    for k in range(1, n):
+        w = [sum(m[i][j] * w[j] for j in range(n)) - x[k - 1] * w[i] for i in range(n)]
+        result = [a + coefficients[k] * b for a, b in zip(result, w, strict=True)]
+    return result
+
+
+def make_closed_form(structure: Structure):
+    """The contract's solve for a linear system of at most three states; raises nothing inside, NaN for a subject that fails."""
+    groups = blocks(structure)
+    assert groups is not None
+
+    def solve(rhs: Rhs, events: Events, y0: Any, p: Any, q: Any, times: Any) -> Solution:
+        n = structure.n
+        m, constant = matrix(rhs, n, list(p), [qj[0] for qj in q])
+        x = eigenvalues(m, groups)
+        inputs = events.rate + jnp.stack(constant)
+        starts = _segment_starts(events, y0, m, x, inputs)
+        take = lambda table: [jnp.take_along_axis(table[:, i], events.segment, 0) for i in range(n)]  # noqa: E731
+        tau = jnp.maximum(times - jnp.take_along_axis(events.edges, events.segment, 0), 0.0)
+        y = jnp.stack(_advance(m, x, tau, take(starts), take(inputs)), 1)
+        lanes = y0.shape[1]
+        return finish(y, jnp.full(lanes, int(Status.OK)), jnp.full(lanes, events.rate.shape[0]))
+
+    return solve
+
+
+def _advance(m: list[list[Any]], x: list[Any], tau: Any, y: Sequence[Any], u: Sequence[Any]) -> list[Any]:
+    free = newton(m, x, divided_exp(x, tau), y)
+    driven = newton(m, x, divided_exp([jnp.zeros_like(x[0]), *x], tau)[1:], u)
+    return [a + b for a, b in zip(free, driven, strict=True)]
+
+
+def _segment_starts(events: Events, y0: Any, m: Any, x: Any, inputs: Any) -> Any:
+    """The state just after each segment's reset and dose, walking the segments once."""
+
+    def step(y: Any, segment: Any) -> tuple[Any, Any]:
+        jump, reset, length, u = segment
+        y = y * (1.0 - reset) + y0 * reset + jump
+        return jnp.stack(_advance(m, x, length, list(y), list(u))), y
+
+    lengths = jnp.diff(events.edges, axis=0)
+    return jax.lax.scan(step, y0, (events.jump, events.reset, lengths, inputs))[1]

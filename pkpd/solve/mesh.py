@@ -1,0 +1,77 @@
+"""A fixed mesh for a cohort: through every event and observation time, fine after an event, growing geometrically away from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd.events.schedule import Schedule
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """K intervals a lane. Interval k runs from `T[left] + part0 (T[right] - T[left])` to the same with part1, where T is edges then times stacked:
+    so the mesh moves with event times and stays differentiable in them. `first` marks an interval that begins its segment;
+    observation m is the start (`at_end` 0) or the end (1) of interval `spot[m]`.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    part0: np.ndarray
+    part1: np.ndarray
+    segment: np.ndarray
+    first: np.ndarray
+    spot: np.ndarray
+    at_end: np.ndarray
+
+    @property
+    def intervals(self) -> int:
+        return self.left.shape[0]
+
+
+def build_mesh(schedule: Schedule, start: float, growth: float) -> Mesh:
+    """Intervals no longer than `start + growth x (time since the segment began)` (h), cut at every observation."""
+    lanes = [_lane(schedule, b, start, growth) for b in range(schedule.lanes)]
+    k = max(len(rows) for rows, _ in lanes)
+    pad = lambda rows: rows + [(*rows[-1][:2], rows[-1][3], rows[-1][3], rows[-1][4], 0.0)] * (k - len(rows))  # noqa: E731
+    table = np.array([pad(rows) for rows, _ in lanes]).transpose(2, 1, 0)
+    spots = np.array([s for _, s in lanes]).transpose(2, 1, 0)
+    whole = lambda x: x.astype(np.int64)  # noqa: E731
+    return Mesh(whole(table[0]), whole(table[1]), table[2], table[3], whole(table[4]), table[5], whole(spots[0]), spots[1].astype(float))
+
+
+def _lane(schedule: Schedule, b: int, start: float, growth: float) -> tuple[list[tuple], list[tuple[int, int]]]:
+    edges, times, segment = schedule.edges[:, b], schedule.times[:, b], schedule.segment[:, b]
+    n_edges = len(edges)
+    rows: list[tuple] = []
+    spots: list[tuple[int, int]] = [(0, 0)] * len(times)
+    for e in range(n_edges - 1):
+        inside = [m for m in np.argsort(times, kind="stable") if segment[m] == e]
+        anchors = [(e, None), *((n_edges + m, m) for m in inside), (e + 1, None)]
+        stamp = np.concatenate([edges, times])
+        rows_before = len(rows)
+        for (a, _), (c, m) in zip(anchors[:-1], anchors[1:], strict=True):
+            if m is not None and stamp[a] == stamp[c]:
+                spots[m] = (rows_before, 0) if len(rows) == rows_before else (len(rows) - 1, 1)
+                continue
+            if m is None and stamp[a] == stamp[c] and len(rows) > rows_before:
+                continue
+            cuts = _cuts(stamp[a] - edges[e], stamp[c] - edges[e], start, growth)
+            for lo, hi in zip(cuts[:-1], cuts[1:], strict=True):
+                rows.append((a, c, lo, hi, e, float(len(rows) == rows_before)))
+            if m is not None:
+                spots[m] = (len(rows) - 1, 1)
+    return rows, spots
+
+
+def _cuts(begin: float, end: float, start: float, growth: float) -> list[float]:
+    """Fractions 0..1 that cut [begin, end] (time since the segment began) into intervals of allowed length."""
+    if end <= begin:
+        return [0.0, 1.0]
+    points = [begin]
+    while points[-1] < end:
+        points.append(points[-1] + start + growth * points[-1])
+    points = [begin + (x - begin) * (end - begin) / (points[-1] - begin) for x in points]
+    cuts = [(x - begin) / (end - begin) for x in points]
+    return [*cuts[:-1], 1.0]

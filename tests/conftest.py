@@ -1,0 +1,41 @@
+"""What every test starts from: 64-bit JAX on the CPU, types and shapes of `pkpd` checked at run time, no screen for plots."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import jax
+import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+import tests.typecheck  # noqa: F401  the hook below finds it by name
+
+jax.config.update("jax_enable_x64", True)  # also when the environment said otherwise: the tolerances of the tests assume it
+# Rank and dtype promotion stay at JAX's defaults: numpyro's distributions broadcast across ranks by design.
+install_import_hook("pkpd", "tests.typecheck.check")  # every annotation in pkpd is a claim that the tests check
+settings.register_profile("pkpd", deadline=None, max_examples=30, derandomize=True)  # jit makes the first example slow, always
+settings.load_profile("pkpd")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The top of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """The folder of reference data that may not be shipped (environment variable PKPD_DATA); skips with the reason without it."""
+    named = os.environ.get("PKPD_DATA")
+    if not named:
+        pytest.skip("PKPD_DATA is not set: name the folder of reference data to run this test")
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        pytest.skip(f"PKPD_DATA names '{named}', which is not a folder")
+    return folder
