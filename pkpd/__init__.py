@@ -2,13 +2,16 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, read_cohort
 from pkpd.errors import DataError, DoseError, FitError, ModelError, PkpdError, SolveError, UnitError
+from pkpd.events import Regimen, bolus, cells, day, infusion, oral, sum_of
 from pkpd.inference import Fit, FitProblem, Sampler, cohort_model, load_fit, sample
 from pkpd.model import Model, Observable, compose, predict
 from pkpd.noise import additive_error, combined_error, lognormal_error, proportional_error
 from pkpd.population import Correlation, Population, fixed, logit_normal, lognormal, normal, tied
+from pkpd.simulate import simulate, what_if
 from pkpd.solve import Solver
 
 try:
@@ -34,6 +37,7 @@ __all__ = [
     "Param",
     "PkpdError",
     "Population",
+    "Regimen",
     "Sampler",
     "Signal",
     "SolveError",
@@ -41,23 +45,32 @@ __all__ = [
     "State",
     "UnitError",
     "additive_error",
+    "bolus",
+    "cells",
     "check_records",
     "cohort_model",
     "combined_error",
     "compose",
+    "day",
     "fixed",
     "flow",
     "gain",
+    "infusion",
     "load_fit",
     "logit_normal",
     "lognormal",
     "lognormal_error",
     "loss",
     "normal",
+    "oral",
     "predict",
     "proportional_error",
     "read_cohort",
+    "run",
     "sample",
+    "simulate",
+    "sum_of",
     "tied",
     "total",
+    "what_if",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from jax.extend.core import Literal
+from jax.extend.core import ClosedJaxpr, Literal
 
 Rule = Callable[[Any, list[Any]], list[Any]]
 
@@ -31,7 +31,11 @@ def walk(closed: Any, inputs: Sequence[Any], rule: Rule, constant: Callable[[Any
     for equation in jaxpr.eqns:
         values = [read(a) for a in equation.invars]
         inner = _inner(equation)
-        results = walk(inner, values[-len(inner.jaxpr.invars) :] if inner.jaxpr.invars else [], rule, constant) if inner else rule(equation, values)
+        results = (
+            walk(inner, values[-len(inner.jaxpr.invars) :] if inner.jaxpr.invars else [], rule, constant)
+            if inner
+            else rule(equation, values)
+        )
         known.update(zip(equation.outvars, results, strict=True))
     return [read(a) for a in jaxpr.outvars]
 
@@ -42,5 +46,5 @@ def _inner(equation: Any) -> Any:
     for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
         inner = equation.params.get(key)
         if inner is not None:
-            return inner if hasattr(inner, "consts") else jax.extend.core.ClosedJaxpr(inner, [])
+            return inner if hasattr(inner, "consts") else ClosedJaxpr(inner, [])
     return None

@@ -127,7 +127,7 @@ def quantity(value: Any, wanted: str, what: str) -> float:
     """
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], str):
         number = value[0]
-        if isinstance(number, bool) or not isinstance(number, (int, float)) and not hasattr(number, "__float__"):
+        if isinstance(number, bool) or (not isinstance(number, (int, float)) and not hasattr(number, "__float__")):
             raise UnitError(f"{what} needs a number and a unit, got {value!r}.")
         return float(number) * factor(value[1], wanted, what)
-    raise UnitError(f"{what} carries no unit: got {value!r}. Write ({value!r}, \"{wanted}\") or another unit of the same kind.")
+    raise UnitError(f'{what} carries no unit: got {value!r}. Write ({value!r}, "{wanted}") or another unit of the same kind.')

@@ -22,6 +22,10 @@ settings.load_profile("pkpd")
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Compiled code is kept in the checkout, so the same model is compiled once for all tests and not again by the next run.
+jax.config.update("jax_compilation_cache_dir", str(ROOT / ".pytest_cache" / "xla"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:

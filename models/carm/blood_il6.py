@@ -9,7 +9,9 @@ def carm_cytokines(name: str, *panel: str):
     """Trafficking composed with tolerance and the turnover of each named cytokine."""
     turnover = [cytokines.cytokine_turnover(c) for c in panel]
     parts = (trafficking.trafficking, trafficking.qpcr, cytokines.driver, cytokines.tolerance, *turnover)
-    return compose(name, *parts, observables=[trafficking.car_dna, *map(cytokines.serum, panel)], text=f"{trafficking.__doc__}\n{cytokines.__doc__}")
+    return compose(
+        name, *parts, observables=[trafficking.car_dna, *map(cytokines.serum, panel)], text=f"{trafficking.__doc__}\n{cytokines.__doc__}"
+    )
 
 
 carm_blood_il6 = carm_cytokines("carm_blood_il6", "il6")

@@ -46,12 +46,15 @@ tolerance = Component(
 )
 
 
-def cytokine_turnover(name: str) -> Component:
-    """Production and elimination of one cytokine ("il6", "tnf", "il8", "il10"), driven by the signal `drive`."""
+def cytokine_turnover(
+    name: str, drive: str = "drive", drive_unit: str = CELLS, gain_value: float | None = None, gain_source: str = ""
+) -> Component:
+    """Production and elimination of one cytokine ("il6", "tnf", "il8", "il10"), stimulated by the signal `drive`."""
     base, base_source, kout, kout_source, slope = CYTOKINES[name]
+    gain_source = gain_source or "assumption: slope 60 (IL-6) or 20 per 1e9 cells, times the baseline"
 
     def rates(t, y, p, s):
-        production = p[f"base_{name}"] + p[f"gain_{name}"] * s.drive
+        production = p[f"base_{name}"] + p[f"gain_{name}"] * s[drive]
         return total(gain(name, p[f"kout_{name}"] * production), loss(name, p[f"kout_{name}"] * y[name]))
 
     return Component(
@@ -60,9 +63,11 @@ def cytokine_turnover(name: str) -> Component:
         params=(
             Param(f"base_{name}", base, "pg/mL", "concentration without stimulus", source=base_source),
             Param(f"kout_{name}", kout, "1/h", "elimination", source=kout_source),
-            Param(f"gain_{name}", slope, "pg/mL/(1e9 cells)", "rise for each 1e9 driving cells (base x slope)", source="assumption: slope 60 (IL-6) or 20"),
+            Param(
+                f"gain_{name}", gain_value or slope, f"pg/mL/({drive_unit})", "rise per unit of stimulus (base x slope)", source=gain_source
+            ),
         ),
-        reads="drive",
+        reads=drive,
         rates=rates,
         text=__doc__,
     )

@@ -30,12 +30,25 @@ STATES = (
 )
 
 PARAMS = (
-    Param("f_L", 0.8, "1", "share of the dose first held in the lung", source="assumption: lungs predominate in the first hour (Quillien 2001)", support="unit"),
+    Param(
+        "f_L",
+        0.8,
+        "1",
+        "share of the dose first held in the lung",
+        source="assumption: lungs predominate in the first hour (Quillien 2001)",
+        support="unit",
+    ),
     Param("k_LB", 0.25, "1/h", "release from lung to blood", source="assumption: half-life 2.8 h, from lung scans of infused macrophages"),
     Param("k_Ld", 0.01, "1/h", "death in the lung", source="assumption: small against release"),
     Param("k_BH", 0.05, "1/h", "uptake by the liver", source="assumption: total exit of 0.10/h, a 7 h half-life as of labelled leucocytes"),
     Param("k_BP", 0.02, "1/h", "uptake by spleen and marrow", source="assumption: 0.4 of liver uptake"),
-    Param("k_Bd", math.log(2) / 24, "1/h", "death in blood", source="assumption: classical monocytes live about 1 day (Patel 2017, JEM 214:1913)"),
+    Param(
+        "k_Bd",
+        math.log(2) / 24,
+        "1/h",
+        "death in blood",
+        source="assumption: classical monocytes live about 1 day (Patel 2017, JEM 214:1913)",
+    ),
     Param("k_BT", 0.001, "1/h", "capture by the tumour", source="assumption: bounded by tumour perfusion, 0.2-1 % of cardiac output"),
     Param("k_HB", 0.0, "1/h", "return from liver to blood", source="assumption: no recirculation", support="nonnegative"),
     Param("k_Hd", math.log(2) / 48, "1/h", "death in the liver", source="assumption: residence of days; labels elute"),
@@ -77,7 +90,10 @@ def _component(name, params, rates_function):
         states=STATES,
         params=params,
         rates=rates_function,
-        gives=(Signal("cells_lung_liver", CELLS, "cells in lung and liver"), Signal("cells_active", CELLS, "antigen-activated cells in the tumour")),
+        gives=(
+            Signal("cells_lung_liver", CELLS, "cells in lung and liver"),
+            Signal("cells_active", CELLS, "antigen-activated cells in the tumour"),
+        ),
         signals=lambda t, y, p, s: {"cells_lung_liver": y.lung + y.liver, "cells_active": y.active},
         doses=Dose("infusion", into={"lung": "f_L", "blood": "1 - f_L"}, unit=CELLS),
         covariates=HER2,

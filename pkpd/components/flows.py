@@ -47,7 +47,7 @@ def loss(source: str, rate: Any) -> Flow:
     return Flow(source, None, rate)
 
 
-def total(*flows: Flow | Iterable[Flow]) -> tuple[Flow, ...]:
+def total(*flows: Flow | Iterable[Any]) -> tuple[Flow, ...]:
     """All terms of a component's rates; nested sequences are allowed.
 
     >>> len(total(loss("a", 1.0), [gain("a", 2.0)]))

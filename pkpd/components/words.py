@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
+import inspect
 import keyword
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pkpd import units
-from pkpd.errors import ModelError
+from pkpd.errors import ModelError, UnitError, nearest
 
 Support = Literal["positive", "nonnegative", "unit", "real"]
-SUPPORTS = ("positive", "nonnegative", "unit", "real")
+MEANS = {"positive": "above 0", "nonnegative": "0 or above", "unit": "between 0 and 1, both excluded", "real": "any finite number"}
+SUPPORTS = tuple(MEANS)
 
 
 def check_name(name: str, what: str) -> None:
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
-        raise ModelError(f"{what} is named {name!r}; a name is a word of letters, digits and underscores that does not begin with a digit, like 'k_LB'.")
+        raise ModelError(
+            f"{what} is named {name!r}; a name is made of letters, digits and underscores, begins with no digit "
+            "and is no word of Python, like 'k_LB'."
+        )
+
+
+def check_unit(unit: str, what: str) -> None:
+    try:
+        units.parse(unit)
+    except UnitError as error:
+        raise UnitError(f"{what}: {error}") from None
+
+
+def check_takes(function: Callable[..., Any] | None, arguments: tuple[str, ...], what: str) -> None:
+    """A function of the wrong number of arguments is refused where it is declared, not where it is first called."""
+    if function is None:
+        return
+    wanted = f"({', '.join(arguments)})"
+    if not callable(function):
+        raise ModelError(f"{what} must be a function of {wanted}, not {function!r}.")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some built-in functions do not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise ModelError(f"{what} must be a function of {wanted}; the one given takes {signature}.") from None
 
 
 @dataclass(frozen=True)
 class State:
-    """An amount or concentration that changes in time: its name, unit, meaning, and value before the first dose (a number or a parameter's name)."""
+    """An amount or concentration that changes in time: name, unit, meaning, and value before the first dose (a number or a parameter)."""
 
     name: str
     unit: str
@@ -30,7 +61,9 @@ class State:
 
     def __post_init__(self) -> None:
         check_name(self.name, "A state")
-        units.parse(self.unit)
+        check_unit(self.unit, f"State '{self.name}'")
+        if not isinstance(self.initial, str) and not math.isfinite(self.initial):
+            raise ModelError(f"State '{self.name}' starts at {self.initial}; give a finite number, or the name of a parameter.")
 
 
 @dataclass(frozen=True)
@@ -49,24 +82,29 @@ class Param:
 
     def __post_init__(self) -> None:
         check_name(self.name, "A parameter")
-        units.parse(self.unit)
+        check_unit(self.unit, f"Parameter '{self.name}'")
+        if isinstance(self.value, str) or not hasattr(self.value, "__float__"):
+            raise ModelError(f"Parameter '{self.name}' has typical value {self.value!r}; give a number.")
         if not self.source.strip():
             raise ModelError(
-                f"Parameter '{self.name}' has no source. Say where {self.value:g} {self.unit} comes from: a paper, a data set, or 'assumption: ...'."
+                f"Parameter '{self.name}' has no source. Say where {self.value:g} [{self.unit}] comes from: "
+                "a paper, a data set, or 'assumption: ...'."
             )
         if self.support not in SUPPORTS:
-            raise ModelError(f"Parameter '{self.name}' has support {self.support!r}; accepted: {', '.join(SUPPORTS)}.")
+            near = nearest(str(self.support), SUPPORTS)
+            hint = f" Did you mean '{near}'?" if near else ""
+            raise ModelError(f"Parameter '{self.name}' has support {self.support!r}; accepted: {', '.join(SUPPORTS)}.{hint}")
         if not in_support(self.value, self.support):
-            raise ModelError(f"Parameter '{self.name}' has typical value {self.value:g}, which lies outside its support '{self.support}'.")
+            raise ModelError(
+                f"Parameter '{self.name}' has typical value {self.value:g}, which lies outside its support "
+                f"'{self.support}' ({MEANS[self.support]}). Mend the value or the support."
+            )
 
 
 def in_support(value: float, support: Support) -> bool:
     """Whether a number lies in a support."""
-    if support == "positive":
-        return value > 0
-    if support == "nonnegative":
-        return value >= 0
-    return 0 < value < 1 if support == "unit" else value == value
+    inside = {"positive": value > 0, "nonnegative": value >= 0, "unit": 0 < value < 1, "real": True}[support]
+    return bool(inside) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -79,11 +117,22 @@ class Dose:
 
     def __init__(self, name: str, into: Mapping[str, str | float] | tuple | str, unit: str | None = None):
         check_name(name, "A dose route")
-        if isinstance(into, str):
-            into = {into: 1.0}
+        shares = {into: 1.0} if isinstance(into, str) else dict(into)
+        if not shares:
+            raise ModelError(f"Dose route '{name}' goes nowhere; name a state, as in Dose('{name}', into='central').")
+        for state, share in shares.items():
+            _check_share(f"Dose route '{name}': the share for '{state}'", share)
+        if unit is not None:
+            check_unit(unit, f"Dose route '{name}'")
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "into", tuple(dict(into).items()))
+        object.__setattr__(self, "into", tuple(shares.items()))
         object.__setattr__(self, "unit", unit)
+
+
+def _check_share(what: str, share: str | float) -> None:
+    good = re.fullmatch(r"(1\s*-\s*)?[^\W\d]\w*", share.strip()) is not None if isinstance(share, str) else 0 <= share < math.inf
+    if not good:
+        raise ModelError(f"{what} is {share!r}; give a number that is not negative, the name of a parameter, or '1 - name'.")
 
 
 @dataclass(frozen=True)
@@ -96,7 +145,7 @@ class Signal:
 
     def __post_init__(self) -> None:
         check_name(self.name, "A signal")
-        units.parse(self.unit)
+        check_unit(self.unit, f"Signal '{self.name}'")
 
 
 @dataclass(frozen=True)
@@ -110,4 +159,4 @@ class Covariate:
 
     def __post_init__(self) -> None:
         check_name(self.name, "A covariate")
-        units.parse(self.unit)
+        check_unit(self.unit, f"Covariate '{self.name}'")

@@ -13,7 +13,7 @@ from pkpd.data.codes import defect
 from pkpd.data.vocabulary import Vocabulary
 from pkpd.errors import Defect
 
-MOST = 100
+MOST = 12
 """How many rows are listed for one code and column; the last one says how many more there are."""
 
 

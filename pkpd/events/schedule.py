@@ -7,7 +7,9 @@ taken before or after an event at the same time is decided by the order of the r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +91,8 @@ def _events(doses: pd.DataFrame | None, targets: tuple[str, ...]) -> list[tuple]
     found: list[tuple] = []
     if doses is None:
         return found
-    for order, d in enumerate(doses.itertuples()):
+    rows: list[Any] = list(doses.itertuples())
+    for order, d in enumerate(rows):
         unit = np.array([float(t == d.target) for t in targets])
         if d.kind in ("reset", "reset_dose"):
             found.append((d.time, d.rank, order, "reset", None))
@@ -130,6 +133,7 @@ def _segment(lane: _Lane, time: float, kind: str, payload: np.ndarray | None) ->
     if kind == "reset":
         lane.reset[-1] = 1.0
     elif kind == "rate":
+        assert payload is not None
         moved = lane.rate[-1] + payload
         lane.rate[-1] = np.where(np.abs(moved) < 1e-12 * np.abs(payload), 0.0, moved)
     else:
@@ -137,13 +141,13 @@ def _segment(lane: _Lane, time: float, kind: str, payload: np.ndarray | None) ->
 
 
 def _pad(lanes: list[_Lane], targets: tuple[str, ...], row_time: np.ndarray, row_lane: np.ndarray) -> Schedule:
-    """Padding segments have no length and change nothing; padded times repeat the last one."""
+    """Padding segments have no length and change nothing; padded times repeat the last one (a subject never looked at: its end)."""
     n_seg = max(len(x.amount) for x in lanes)
     n_time = max(1, *(len(x.times) for x in lanes))
     fill = lambda rows, n, pad: np.stack([*rows, *([pad] * (n - len(rows)))])  # noqa: E731
     zero = np.zeros(len(targets))
     last_time = [x.times[-1] if x.times else x.edges[-1] for x in lanes]
-    last_seg = [x.segment[-1] if x.segment else 0 for x in lanes]
+    last_seg = [x.segment[-1] if x.segment else len(x.amount) - 1 for x in lanes]
     return Schedule(
         targets=targets,
         edges=np.stack([fill(x.edges, n_seg + 1, x.edges[-1]) for x in lanes], -1).astype(float),
@@ -155,3 +159,15 @@ def _pad(lanes: list[_Lane], targets: tuple[str, ...], row_time: np.ndarray, row
         row_time=row_time,
         row_lane=row_lane,
     )
+
+
+def tile(schedule: Schedule, n: int) -> Schedule:
+    """`n` copies of a schedule side by side, copy by copy, its rows likewise: a virtual cohort is laid out once and repeated.
+
+    >>> none, looks = pd.DataFrame({"subject": [], "target": []}), pd.DataFrame({"subject": [0], "time": [1.0], "rank": [0]})
+    >>> tile(build_schedule(none, looks, 1), 3).row_lane.tolist()
+    [0, 1, 2]
+    """
+    wide = {name: np.tile(getattr(schedule, name), n) for name in ("edges", "amount", "rate", "reset", "times", "segment", "row_time")}
+    copies = schedule.lanes * np.repeat(np.arange(n), len(schedule.row_lane))
+    return replace(schedule, **wide, row_lane=np.tile(schedule.row_lane, n) + copies)

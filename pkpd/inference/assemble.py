@@ -66,7 +66,9 @@ def _posterior(problem: FitProblem, sites: Mapping[str, np.ndarray]) -> xr.Datas
         for site in (f"{name}_i", f"eta_{name}"):
             data[site] = (("chain", "draw", "subject"), sites[site])
     shape = next(iter(sites.values())).shape
-    data |= {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(("raw_", "chol_"))}
+    data |= {
+        n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(("raw_", "chol_"))
+    }
     return xr.Dataset(data, coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1]), "subject": subjects})
 
 
@@ -87,7 +89,9 @@ def prior_draws(problem: FitProblem, key: Any, n: int = PRIOR) -> xr.Dataset:
     return xr.Dataset({k: (("chain", "draw"), v[None]) for k, v in out.items()}, coords={"chain": [0], "draw": np.arange(n)})
 
 
-def _row_groups(problem: FitProblem, predictive: Predictive, flat: Mapping[str, np.ndarray], key: Any, shape: tuple[int, int]) -> dict[str, xr.Dataset]:
+def _row_groups(
+    problem: FitProblem, predictive: Predictive, flat: Mapping[str, np.ndarray], key: Any, shape: tuple[int, int]
+) -> dict[str, xr.Dataset]:
     """Row-wise predictions on thinned draws, and the log-likelihood of every row on the same ones."""
     chosen = _thin(shape, THIN)
     keys = jax.random.split(key, len(chosen))
@@ -109,7 +113,9 @@ def _thin(shape: tuple[int, int], most: int) -> np.ndarray:
 def _curves(problem: FitProblem, predictive: Predictive, flat: Mapping[str, np.ndarray]) -> xr.Dataset:
     n = len(next(iter(flat.values())))
     chosen = np.unique(np.linspace(0, n - 1, min(CURVES, n)).astype(int))
-    own, typical = over_draws(lambda s, _: predictive.curves(s), {k: v[chosen] for k, v in flat.items()}, jax.random.split(jax.random.PRNGKey(0), len(chosen)))
+    own, typical = over_draws(
+        lambda s, _: predictive.curves(s), {k: v[chosen] for k, v in flat.items()}, jax.random.split(jax.random.PRNGKey(0), len(chosen))
+    )
     data = {}
     for i, o in enumerate(problem.model.observables):
         data[o.name] = (("chain", "draw", "curve_time", "subject"), own[None, :, :, i], {"unit": o.unit})
@@ -127,7 +133,7 @@ def _constant(problem: FitProblem) -> xr.Dataset:
     subject = table["subject"].to_numpy(int)
     data: dict[str, Any] = {
         "time": ("obs", table["time"].to_numpy(float)),
-        "subject_id": ("obs", np.array([problem.cohort.subjects[i] for i in subject], dtype=object).astype(str)),
+        "subject": ("obs", np.array([problem.cohort.subjects[i] for i in subject], dtype=object).astype(str)),
         "subject_index": ("obs", subject),
         "observable": ("obs", table["observable"].to_numpy(str)),
         "unit": ("obs", np.array([units[o] for o in table["observable"]])),
@@ -138,8 +144,8 @@ def _constant(problem: FitProblem) -> xr.Dataset:
     }
     for name in problem.cohort.covariates.columns:
         values = problem.cohort.covariates[name].to_numpy()
-        data[f"covariate_{name}"] = ("subject", values.astype(str) if values.dtype == object else values)
-    return xr.Dataset(data, coords={"subject": list(problem.cohort.subjects)})
+        data[f"covariate_{name}"] = ("subject_id", values.astype(str) if values.dtype == object else values)
+    return xr.Dataset(data, coords={"subject_id": list(problem.cohort.subjects)})
 
 
 def _report(problem: FitProblem, geometry: Geometry, draws: Draws) -> dict[str, Any]:
@@ -170,6 +176,7 @@ def _report(problem: FitProblem, geometry: Geometry, draws: Draws) -> dict[str, 
         "truth": dict(problem.truth),
         "equations": problem.model.text,
         "solver": {"name": chosen.name, "reason": chosen.reason},
+        "centring": {n: float(w) for n, w in geometry.weights.items()},
         "failures": {"warm-up divergences": draws.warmup_divergences, "sampling divergences": int(draws.stats["diverging"].sum())},
         "assumptions": [
             *problem.assumptions,

@@ -43,14 +43,20 @@ class Fit:
         """Versions, seed, hashes and settings that repeat the fit."""
         return json.loads(self.tree.attrs["provenance"])
 
+    @cached_property
+    def centring(self) -> dict[str, float]:
+        """The centring weight each varying parameter was sampled with."""
+        return json.loads(self.tree.attrs["report"])["centring"]
+
     def save(self, directory: str | Path) -> Path:
         """Write fit.nc, summary.csv and provenance.json into `directory`, each whole or not at all."""
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
         _whole(folder / "fit.nc", lambda path: self.tree.to_netcdf(path, engine="h5netcdf"))
-        table = self.summary if self.verdict.converged else self.summary.assign(name=self.summary["name"])
-        _whole(folder / "summary.csv", lambda path: table.to_csv(path, index=False))
-        _whole(folder / "provenance.json", lambda path: Path(path).write_text(json.dumps(self.provenance, indent=2) + "\n", encoding="utf-8"))
+        _whole(folder / "summary.csv", lambda path: self.summary.to_csv(path, index=False))
+        _whole(
+            folder / "provenance.json", lambda path: Path(path).write_text(json.dumps(self.provenance, indent=2) + "\n", encoding="utf-8")
+        )
         return folder
 
     def __repr__(self) -> str:
@@ -66,9 +72,13 @@ def load_fit(directory: str | Path, problem: FitProblem | None = None) -> Fit:
     if not path.is_file():
         raise FitError(f"There is no fit in {directory}: fit.nc is missing. Run 'pkpd fit FITFILE --out {directory}' first.")
     try:
-        tree = xr.load_datatree(path, engine="h5netcdf") if hasattr(xr, "load_datatree") else xr.open_datatree(path, engine="h5netcdf").load()
+        tree = (
+            xr.load_datatree(path, engine="h5netcdf") if hasattr(xr, "load_datatree") else xr.open_datatree(path, engine="h5netcdf").load()
+        )
     except Exception as error:
-        raise FitError(f"{path} cannot be read as a fit ({type(error).__name__}: {error}). It may be cut short; run the fit again.") from None
+        raise FitError(
+            f"{path} cannot be read as a fit ({type(error).__name__}: {error}). It may be cut short; run the fit again."
+        ) from None
     fit = Fit(tree, problem)
     if problem is not None:
         _same(fit, problem)
@@ -81,7 +91,9 @@ def _same(fit: Fit, problem: FitProblem) -> None:
         ("data", fit.provenance["data"]["sha256"], problem.cohort.sha256),
     ):
         if stored != now:
-            raise FitError(f"This fit was made with another {what} ({stored[:12]}, now {now[:12]}). Run the fit again, or load it without `problem`.")
+            raise FitError(
+                f"This fit was made with another {what} ({stored[:12]}, now {now[:12]}). Run the fit again, or load it without `problem`."
+            )
 
 
 def _whole(path: Path, write: Any) -> None:

@@ -94,9 +94,10 @@ class _Tools:
 
 def _columns(function: Callable, z: Any) -> tuple[Any, Any]:
     """Value and Jacobian rows [D, rows] by forward mode, one direction after another to bound memory."""
-    basis = jnp.eye(z.shape[0])
+    d = z.shape[0]
+    basis = jnp.eye(d + -d % 8)[:, :d]  # whole batches: a remainder would be compiled a second time
     tangents = jax.lax.map(lambda v: jax.jvp(function, (z,), (v,))[1], basis, batch_size=8)
-    return function(z), tangents
+    return function(z), jax.tree.map(lambda x: x[:d], tangents)
 
 
 def _descend(tools: _Tools, z: Any, weights: Mapping[str, Any], report: Report) -> tuple[Any, float]:

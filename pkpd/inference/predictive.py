@@ -39,7 +39,9 @@ class Predictive:
         """Parameters of a typical subject with each subject's covariates."""
         return self.problem.population.typical(sites, self.problem.covariates if covariates is None else covariates)
 
-    def _draw(self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int, weights: Mapping[str, Any]) -> dict[str, Any]:
+    def _draw(
+        self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int, weights: Mapping[str, Any]
+    ) -> dict[str, Any]:
         model = handlers.seed(handlers.substitute(self.problem.population.draw, data=dict(sites)), key)
         return model(covariates, n, weights)
 
@@ -89,6 +91,12 @@ def grid_predictor(problem: FitProblem, doses: pd.DataFrame, times: np.ndarray, 
 
 
 def over_draws(function: Any, sites: Mapping[str, np.ndarray], keys: Any, batch: int = 4) -> Any:
-    """Apply `function(sites, key)` to each draw of flattened sites [S, ...], compiled once."""
+    """Apply `function(sites, key)` to each draw of flattened sites [S, ...], compiled once.
+
+    The draws are padded to whole batches with copies of the first: a remainder would be compiled a second time.
+    """
+    total = len(keys)
+    index = np.concatenate([np.arange(total), np.zeros(-total % batch, int)])
     run = jax.jit(lambda s, k: jax.lax.map(lambda x: function(*x), (s, k), batch_size=batch))
-    return jax.tree.map(np.asarray, run({k: jnp.asarray(v) for k, v in sites.items()}, keys))
+    out = run({k: jnp.asarray(v)[index] for k, v in sites.items()}, keys[index])
+    return jax.tree.map(lambda x: np.asarray(x)[:total], out)

@@ -86,19 +86,27 @@ class FitProblem:
                 found.append(f"Population names '{name}', which {self.model.name} does not have. {choices(name, self.model.param_names)}")
                 continue
             support = self.model.param(name).support
-            wants = {"positive": ("log",), "nonnegative": ("log", "identity"), "unit": ("logit",), "real": ("identity", "log", "logit")}[support]
+            wants = {"positive": ("log",), "nonnegative": ("log", "identity"), "unit": ("logit",), "real": ("identity", "log", "logit")}[
+                support
+            ]
             if spec.tied_to is None and spec.value is None and spec.scale not in wants:
                 word = {"log": "lognormal", "logit": "logit_normal", "identity": "normal"}[wants[0]]
                 found.append(f"'{name}' has support '{support}'; use {word}(...), not the {spec.scale} scale.")
             for e in spec.effects:
                 if e.covariate not in self.cohort.covariates:
-                    found.append(f"'{name}' has an effect of {e.covariate}, which the cohort does not carry. {choices(e.covariate, self.cohort.covariates)}")
+                    found.append(
+                        f"'{name}' has an effect of {e.covariate}, which the cohort does not carry. {choices(e.covariate, list(self.cohort.covariates))}"
+                    )
         return found
 
     def _wrong_noise(self) -> list[str]:
         measured = sorted(set(self.cohort.observations.loc[self.cohort.observations["scored"].astype(bool), "observable"]))
         found = [f"noise names '{o}', which is not measured here. {choices(o, measured)}" for o in self.noise if o not in measured]
-        return found + [f"'{o}' is measured but has no residual error; add noise['{o}'] = lognormal_error(...)." for o in measured if o not in self.noise]
+        return found + [
+            f"'{o}' is measured but has no residual error; add noise['{o}'] = lognormal_error(...)."
+            for o in measured
+            if o not in self.noise
+        ]
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -106,7 +114,11 @@ class FitProblem:
 
     @cached_property
     def covariates(self) -> dict[str, np.ndarray]:
-        return {n: self.cohort.covariates[n].to_numpy(float) for n in self.cohort.covariates.columns if self.cohort.covariates[n].dtype.kind in "fiu"}
+        return {
+            n: self.cohort.covariates[n].to_numpy(float)
+            for n in self.cohort.covariates.columns
+            if self.cohort.covariates[n].dtype.kind in "fiu"
+        }
 
     @cached_property
     def observed_names(self) -> list[str]:
@@ -140,7 +152,9 @@ class FitProblem:
         if site in self.model.param_names:
             return self.model.param(site).unit
         for o in self.model.observables:
-            if o.name in self.noise and site == f"sigma_add_{o.name}" or site == f"sigma_{o.name}" and self.noise[o.name].kind == "additive":
+            if (o.name in self.noise and site == f"sigma_add_{o.name}") or (
+                site == f"sigma_{o.name}" and self.noise[o.name].kind == "additive"
+            ):
                 return o.unit
         return "1"
 
@@ -149,7 +163,11 @@ class FitProblem:
         prior = self._prior(site)
         if prior is None:
             return "fixed" if not site.startswith("corr_") else "LKJ"
-        numbers = ", ".join(f"{n}={float(np.asarray(getattr(prior, n))):g}" for n in prior.arg_constraints if np.ndim(getattr(prior, n, 1)) == 0 and hasattr(prior, n))
+        numbers = ", ".join(
+            f"{n}={float(np.asarray(getattr(prior, n))):g}"
+            for n in prior.arg_constraints
+            if np.ndim(getattr(prior, n, 1)) == 0 and hasattr(prior, n)
+        )
         return f"{type(prior).__name__}({numbers})"
 
     def _prior(self, site: str) -> Distribution | None:

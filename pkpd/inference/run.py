@@ -19,7 +19,7 @@ from pkpd.inference.space import Space
 log = logging.getLogger("pkpd")
 
 
-def sample(problem: FitProblem, *, seed: int, sampler: Sampler | None = None, progress: bool = True, **changes: Any) -> Fit:
+def sample(problem: FitProblem, *, seed: Any, sampler: Sampler | None = None, progress: bool = True, **changes: Any) -> Fit:
     """Fit a problem with NUTS: start at typical values, find the mode with spreads held, take the Fisher metric there, sample, label, judge.
 
     `seed` is required; `sampler` or its fields (`chains=`, `draws=`, ...) replace the problem's settings. Needs float64.
@@ -28,7 +28,9 @@ def sample(problem: FitProblem, *, seed: int, sampler: Sampler | None = None, pr
     >>> fit = sample(problem, seed=1)                                                      # doctest: +SKIP
     """
     if not jax.config.jax_enable_x64:
-        raise FitError("Fitting needs float64: call jax.config.update('jax_enable_x64', True) before any array is made, or set JAX_ENABLE_X64=1.")
+        raise FitError(
+            "Fitting needs float64: call jax.config.update('jax_enable_x64', True) before any array is made, or set JAX_ENABLE_X64=1."
+        )
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise FitError(f"sample(..., seed={seed!r}): a whole number is needed; it is stored with the fit and repeats it.")
     settings = replace(sampler or problem.sampler, **changes)

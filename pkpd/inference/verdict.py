@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import arviz as az
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -29,6 +28,8 @@ class Verdict:
 
 def summarise(posterior: xr.Dataset, names: Sequence[str]) -> pd.DataFrame:
     """name, mean, sd, q5, q50, q95 (equal-tailed 90 % interval), ess_bulk, ess_tail, rhat for scalar sites."""
+    import arviz as az  # not at import time: it takes seconds
+
     data = posterior[list(names)]
     bulk, tail, rhat = az.ess(data, method="bulk"), az.ess(data, method="tail"), az.rhat(data)
     rows = []
@@ -54,7 +55,9 @@ def judge(summary: pd.DataFrame, stats: xr.Dataset, stopped: bool = False) -> Ve
     reasons += _energy(stats)
     rate = float(stats["diverging"].mean())
     if rate > DIVERGENT:
-        reasons.append(f"{int(stats['diverging'].sum())} of {stats['diverging'].size} draws diverged ({100 * rate:.2f} %, limit {100 * DIVERGENT:.1f} %).")
+        reasons.append(
+            f"{int(stats['diverging'].sum())} of {stats['diverging'].size} draws diverged ({100 * rate:.2f} %, limit {100 * DIVERGENT:.1f} %)."
+        )
         steps.append("Divergences: raise target_accept, or give the weakly informed spreads (omega) tighter priors.")
     if stopped:
         reasons.append("The run was interrupted before all draws were made.")
@@ -65,7 +68,9 @@ def judge(summary: pd.DataFrame, stats: xr.Dataset, stopped: bool = False) -> Ve
 def _energy(stats: xr.Dataset) -> list[str]:
     energy = stats["energy"].to_numpy()
     values = np.mean(np.diff(energy, axis=1) ** 2, axis=1) / np.var(energy, axis=1)
-    return [f"E-BFMI {values.min():.2f} is below {EBFMI}: the sampler moves too slowly between energy levels."] if values.min() < EBFMI else []
+    return (
+        [f"E-BFMI {values.min():.2f} is below {EBFMI}: the sampler moves too slowly between energy levels."] if values.min() < EBFMI else []
+    )
 
 
 def _worst(table: pd.DataFrame, column: str, largest: bool) -> str:

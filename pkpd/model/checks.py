@@ -1,33 +1,58 @@
-"""What compose refuses, each with a sentence that names the nearest right thing."""
+"""What compose refuses in declarations, each with a sentence that names the nearest right thing."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from pkpd import units
-from pkpd.components import Component, Param
-from pkpd.components.flows import Flow
-from pkpd.errors import ModelError, choices
+from pkpd.components import Component
+from pkpd.errors import ModelError, choices, nearest
+from pkpd.model.equations import expect, typical_point
 from pkpd.model.model import Model
-from pkpd.model.unit_check import UnitClash, units_of
 
 
 def check_owners(name: str, components: tuple[Component, ...]) -> None:
-    """Each state and signal has one owner; a parameter may be shared only when it is declared the same."""
-    for what, get in (("component", lambda c: [c]), ("state", lambda c: c.states), ("signal", lambda c: c.gives), ("dose route", lambda c: c.doses)):
-        counts = Counter(x.name for c in components for x in get(c))
-        for twice in (n for n, k in counts.items() if k > 1):
-            owners = [c.name for c in components if twice in [x.name for x in get(c)]]
-            raise ModelError(f"{name}: the {what} '{twice}' has two owners, {' and '.join(map(repr, owners))}; rename one, or let one read the other's.")
-    seen: dict[str, tuple[str, Param]] = {}
-    for c in components:
-        for p in c.params:
-            owner, first = seen.setdefault(p.name, (c.name, p))
-            if first != p:
-                raise ModelError(f"{name}: parameter '{p.name}' has two owners, '{owner}' and '{c.name}', declared differently; share one Param or rename one.")
+    """Each state, signal and dose route has one owner; a parameter or covariate may be shared only when it is declared the same."""
+    twice = [n for n, k in Counter(c.name for c in components).items() if k > 1]
+    if twice:
+        raise ModelError(f"{name}: two components are named '{twice[0]}'; rename one.")
+    for what, field, cure in (
+        ("state", "states", "rename one, or let one component read the other's (reads)"),
+        ("signal", "gives", "rename one, or let one component read the other's (reads)"),
+        ("dose route", "doses", "rename one"),
+    ):
+        _one_owner(name, components, what, field, cure)
+    for what, field in (("parameter", "params"), ("covariate", "covariates")):
+        _declared_alike(name, components, what, field)
     _check_spaces(name, components)
+
+
+def _one_owner(name: str, components: tuple[Component, ...], what: str, field: str, cure: str) -> None:
+    owners: dict[str, str] = {}
+    for c in components:
+        for word in getattr(c, field):
+            first = owners.setdefault(word.name, c.name)
+            if first != c.name:
+                raise ModelError(f"{name}: the {what} '{word.name}' has two owners, '{first}' and '{c.name}'; {cure}.")
+
+
+def _declared_alike(name: str, components: tuple[Component, ...], what: str, field: str) -> None:
+    seen: dict[str, tuple[str, Any]] = {}
+    for c in components:
+        for word in getattr(c, field):
+            owner, first = seen.setdefault(word.name, (c.name, word))
+            if first != word:
+                raise ModelError(
+                    f"{name}: {what} '{word.name}' is declared differently in '{owner}' and '{c.name}' ({_difference(first, word)}); "
+                    "use one declaration in both, or rename one."
+                )
+
+
+def _difference(first: Any, second: Any) -> str:
+    fields = [f.name for f in dataclasses.fields(first) if getattr(first, f.name) != getattr(second, f.name)]
+    return "; ".join(f"{f}: {getattr(first, f)!r} against {getattr(second, f)!r}" for f in fields)
 
 
 def _check_spaces(name: str, components: tuple[Component, ...]) -> None:
@@ -45,116 +70,75 @@ def check_reads(name: str, components: tuple[Component, ...]) -> None:
     """Whatever a component reads, some component gives or owns."""
     signals = sorted(g.name for c in components for g in c.gives)
     states = [s.name for c in components for s in c.states]
+    covariates = {q.name for c in components for q in c.covariates}
     for c in components:
         for read in c.reads:
-            if read not in states and read not in signals:
-                listed = ", ".join(f"'{s}'" for s in signals) or "none"
+            if read in covariates:
                 raise ModelError(
-                    f"{name}: component '{c.name}' reads '{read}', which nothing gives. Signals here: {listed}. "
-                    f"{choices(read, [*signals, *states])} Add a component that gives it."
+                    f"{name}: component '{c.name}' reads '{read}', a covariate. Declare it in the component's `covariates`, not in `reads`."
                 )
-
-
-def check_flows(model: Model) -> None:
-    """Every flow names states its component owns or reads, and carries the unit of those states per hour."""
-    t, y, p, q = _typical_point(model)
-    by_name = {s.name: s for s in model.states}
-    for c in model.components:
-        found = model.scope(t, y, p, q).rates(c)
-        if not isinstance(found, tuple) or not all(isinstance(f, Flow) for f in found):
-            raise ModelError(f"{model.name}: the rates of component '{c.name}' must return total(flow(...), gain(...), loss(...)), not {type(found).__name__}.")
-        own = {s.name for s in c.states} | {r for r in c.reads if r in by_name}
-        for i, f in enumerate(found):
-            for end in (f.source, f.target):
-                if end is not None and end not in own:
-                    raise ModelError(f"{model.name}: component '{c.name}' moves mass to or from '{end}', which it neither owns nor reads. {choices(end, own)}")
-            _check_flow_unit(model, c, i, f)
-
-
-def _check_flow_unit(model: Model, c: Component, index: int, f: Flow) -> None:
-    by_name = {s.name: s for s in model.states}
-    ends = [by_name[e] for e in (f.source, f.target) if e is not None]
-    where = f"{model.name}: component '{c.name}', {f.source or 'nothing'} -> {f.target or 'nothing'}"
-    if len(ends) == 2 and not units.parse(ends[0].unit).same(units.parse(ends[1].unit)):
-        raise ModelError(f"{where}: the states have different units, '{ends[0].unit}' and '{ends[1].unit}'; use loss and gain with the factor between them.")
-    got = _unit(model, where, lambda scope: scope.rates(c)[index].rate)
-    wanted = f"({ends[0].unit})/{units.CLOCK}"
-    expect(where + ": the rate", got, wanted)
-
-
-def expect(where: str, got: units.Unit | None, wanted: str) -> None:
-    """Raise when a unit is known and is not the wanted one, saying both and the factor between them."""
-    unit = units.parse(wanted)
-    if got is None or got.same(unit):
-        return
-    if got.same_dimension(unit):
-        times = got.scale / unit.scale
-        raise ModelError(f"{where} comes out {times:.6g} times too large for '{wanted}' (same dimension, other scale: a day for an hour, mg for ug?). Convert it.")
-    raise ModelError(f"{where} comes out as [{got}] where '{wanted}' [{unit}] is needed. Check the units of the parameters in it.")
-
-
-def check_signals(model: Model) -> None:
-    """Each signal can be worked out (no algebraic loop) and has the unit it promises."""
-    for c in model.components:
-        for g in c.gives:
-            where = f"{model.name}: component '{c.name}', signal '{g.name}'"
-            expect(where, _unit(model, where, lambda scope, n=g.name: scope.signal(n)), g.unit)
-
-
-def check_observables(model: Model) -> None:
-    twice = [n for n, k in Counter(model.observable_names).items() if k > 1]
-    if twice:
-        raise ModelError(f"{model.name}: the observable '{twice[0]}' is declared twice; keep one of them.")
-    for o in model.observables:
-        where = f"{model.name}: observable '{o.name}'"
-        expect(where, _unit(model, where, lambda scope, v=o.value, w=where: scope.observe(v, w)), o.unit)
+            if read not in states and read not in signals:
+                near = nearest(read, [*signals, *states])
+                hint = f"Did you mean '{near}'? Else add" if near else "Add"
+                raise ModelError(
+                    f"{name}: component '{c.name}' reads '{read}', which nothing gives. Signals here: {', '.join(signals) or 'none'}; "
+                    f"states: {', '.join(states)}. {hint} a component that gives '{read}'."
+                )
 
 
 def check_doses(model: Model) -> None:
     """Dose routes reach states that exist, in the state's unit, with shares that are numbers or dimensionless parameters."""
     by_name = {s.name: s for s in model.states}
     for d in model.doses:
+        where = f"{model.name}: dose route '{d.name}'"
         for target, share in d.into:
             if target not in by_name:
-                raise ModelError(f"{model.name}: dose route '{d.name}' goes into '{target}', which is no state. {choices(target, by_name)}")
+                raise ModelError(f"{where} goes into '{target}', which is no state. {choices(target, by_name)}")
             if d.unit and not units.parse(d.unit).same(units.parse(by_name[target].unit)):
-                raise ModelError(f"{model.name}: dose route '{d.name}' is in '{d.unit}' but state '{target}' in '{by_name[target].unit}'; give both one unit.")
+                raise ModelError(f"{where} is in '{d.unit}' but state '{target}' in '{by_name[target].unit}'; give both one unit.")
             if isinstance(share, str):
-                model.param(share.replace(" ", "").removeprefix("1-"))
+                used = share_parameter(share)
+                expect(
+                    f"{where}: the share '{share}' for '{target}'",
+                    units.parse(_param(model, used, f"{where} splits by '{used}'").unit),
+                    "1",
+                )
+        if len({units.parse(by_name[target].unit).scale for target, _ in d.into}) > 1:
+            listed = ", ".join(f"'{target}' in '{by_name[target].unit}'" for target, _ in d.into)
+            raise ModelError(f"{where} goes into states of different units ({listed}); give them one unit, or two dose routes.")
+
+
+def check_initial(model: Model) -> None:
+    """States start at a number or at a parameter in their own unit."""
     for s in model.states:
         if isinstance(s.initial, str):
-            expect(f"{model.name}: the initial value of state '{s.name}', parameter '{s.initial}',", units.parse(model.param(s.initial).unit), s.unit)
+            start = _param(model, s.initial, f"{model.name}: state '{s.name}' starts at '{s.initial}'")
+            expect(f"{model.name}: the initial value of state '{s.name}', parameter '{s.initial}',", units.parse(start.unit), s.unit)
+
+
+def _param(model: Model, name: str, where: str) -> Any:
+    if name not in model.param_names:
+        raise ModelError(f"{where}, which is no parameter. {choices(name, model.param_names)}")
+    return model.param(name)
+
+
+def share_parameter(share: str) -> str:
+    """The parameter in a dose's share, "f" or "1 - f"."""
+    return share.replace(" ", "").removeprefix("1-")
 
 
 def check_all_read(model: Model) -> None:
     """A parameter that no equation reads is a typing error, not a parameter."""
     seen: set[str] = {s.initial for s in model.states if isinstance(s.initial, str)}
-    seen |= {str(share).replace(" ", "").removeprefix("1-") for d in model.doses for _, share in d.into if isinstance(share, str)}
-    t, y, p, q = _typical_point(model)
-    scope = model.scope(t, y, p, q, seen=seen.add)
+    seen |= {share_parameter(share) for d in model.doses for _, share in d.into if isinstance(share, str)}
+    scope = model.scope(*typical_point(model), seen=seen.add)
     model.flows_at(scope)
     for g in model.signals:
         scope.signal(g.name)
     for o in model.observables:
         scope.observe(o.value, f"{model.name}: observable '{o.name}'")
-    unread = sorted(set(model.param_names) - seen)
-    if unread:
-        raise ModelError(f"{model.name}: nothing reads the parameter '{unread[0]}'. {choices(unread[0], seen)} Use it in an equation or delete it.")
-
-
-def _typical_point(model: Model) -> tuple[float, list, list, list]:
-    values = model.typical
-    return 1.0, [1.0] * len(model.states), [values[n] for n in model.param_names], [c.reference for c in model.covariates]
-
-
-def _unit(model: Model, where: str, get: Callable[[Any], Any]) -> units.Unit | None:
-    ny, np_, nq = len(model.states), len(model.params), len(model.covariates)
-    inputs = [units.parse(u) for u in (units.CLOCK, *(s.unit for s in model.states), *(p.unit for p in model.params), *(q.unit for q in model.covariates))]
-
-    def value(t: Any, *rest: Any) -> Any:
-        return get(model.scope(t, rest[:ny], rest[ny : ny + np_], rest[ny + np_ : ny + np_ + nq])) * 1.0
-
-    try:
-        return units_of(value, inputs)[0]
-    except UnitClash as clash:
-        raise ModelError(f"{where}: {clash}. Check the units of the parameters in it.") from None
+    for c in model.components:
+        for p in c.params:
+            if p.name not in seen:
+                what = f"no equation reads the parameter '{p.name}' of component '{c.name}'"
+                raise ModelError(f"{model.name}: {what}. Use it in an equation, or delete it.")

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from pkpd.components import Component
 from pkpd.errors import ModelError
-from pkpd.model import checks
+from pkpd.model import checks, equations
 from pkpd.model.model import Model
 from pkpd.model.observable import Observable
 
 
-def compose(name: str, *components: Component, observables: Sequence[Observable] = (), text: str = "") -> Model:
+def compose(name: str, *components: Component, observables: Observable | Sequence[Observable] = (), text: str = "") -> Model:
     """A model from components and observables, checked: names, owners, readers, loops, flows, units, sources.
 
     Raises `ModelError` with what is wrong, the nearest right name and what to do.
@@ -20,16 +20,31 @@ def compose(name: str, *components: Component, observables: Sequence[Observable]
     >>> one_compartment_oral.state_names
     ('depot', 'central')
     """
+    if not isinstance(name, str) or not name.strip():
+        raise ModelError(f"A model needs a name, got {name!r}; write compose('my_model', ...).")
     if not components or not all(isinstance(c, Component) for c in components):
-        wrong = next((c for c in components if not isinstance(c, Component)), "nothing")
-        raise ModelError(f"compose('{name}', ...) needs components, got {wrong!r}.")
+        wrong = next((repr(c) for c in components if not isinstance(c, Component)), "none")
+        raise ModelError(
+            f"compose('{name}', ...) needs components, got {wrong}. Write compose('{name}', first, second, observables=[...])."
+        )
+    observables = (observables,) if isinstance(observables, Observable) else tuple(observables)
     if not all(isinstance(o, Observable) for o in observables):
-        raise ModelError(f"compose('{name}', observables=...) needs Observable values, as in Observable('cp', 'mg/L', lambda y, p, s: y.central / p.V, 'plasma').")
+        raise ModelError(
+            f"compose('{name}', observables=...) needs Observable values, as in "
+            "Observable('cp', 'mg/L', lambda y, p, s: y.central / p.V, 'plasma')."
+        )
     checks.check_owners(name, components)
     checks.check_reads(name, components)
-    model = Model(name, components, tuple(observables), text)
+    model = Model(name, components, observables, text)
     if not model.states:
-        raise ModelError(f"{name} has no states: nothing would change in time.")
-    for check in (checks.check_doses, checks.check_signals, checks.check_flows, checks.check_observables, checks.check_all_read):
+        raise ModelError(f"{name} has no states: nothing would change in time. Add a component with a State and its rates.")
+    for check in (
+        checks.check_doses,
+        checks.check_initial,
+        equations.check_signals,
+        equations.check_flows,
+        equations.check_observables,
+        checks.check_all_read,
+    ):
         check(model)
     return model

@@ -23,7 +23,8 @@ from pkpd.model.scope import Scope
 class Model:
     """Components that fit together, and what is observed of them; made by `compose`, never by hand.
 
-    `rhs(t, y, p, q, r)` is what the solve layer integrates: lists of arrays over subject lanes, in the order of `states`, `params`, `covariates`.
+    `rhs(t, y, p, q, r)` is what the solve layer integrates: lists of arrays over subject lanes, in the order of `states`, `params`,
+    `covariates`.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Model:
         extra = tuple(Field(s.name, s.unit) for s in self.states if s.name not in {d.name for d in doses})
         return Vocabulary(
             doses=doses + (() if doses else extra),
-            states=self.state_names,
+            states=tuple(Field(s.name, s.unit) for s in self.states),
             observables=tuple(Field(o.name, o.unit) for o in self.observables),
             covariates=self.covariate_names,
         )
@@ -103,9 +104,10 @@ class Model:
                 return p
         raise ModelError(f"{self.name} has no parameter '{name}'. {choices(name, self.param_names)}")
 
-    def scope(self, t: Any, y: Sequence[Any], p: Sequence[Any], q: Sequence[Any], seen: Any = None) -> Scope:
-        named = (dict(zip(names, values, strict=True)) for names, values in ((self.state_names, y), (self.param_names, p), (self.covariate_names, q)))
-        return Scope(self, t, *named, seen=seen)
+    def scope(self, t: Any, y: Sequence[Any], p: Sequence[Any], q: Sequence[Any], seen: Any = None, signals: Any = None) -> Scope:
+        tables = ((self.state_names, y), (self.param_names, p), (self.covariate_names, q))
+        named = (dict(zip(names, values, strict=True)) for names, values in tables)
+        return Scope(self, t, *named, seen=seen, signals=signals)
 
     def flows_at(self, scope: Scope) -> list[tuple[Component, Flow]]:
         return [(c, f) for c in self.components for f in scope.rates(c)]
@@ -145,7 +147,8 @@ class Model:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
-        return f"Model('{self.name}', {len(self.states)} states, {len(self.params)} parameters, observes {', '.join(self.observable_names)})"
+        seen = ", ".join(self.observable_names) or "nothing"
+        return f"Model('{self.name}', {len(self.states)} states, {len(self.params)} parameters, observes {seen})"
 
 
 def _source(function: Any) -> str:

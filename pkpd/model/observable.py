@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pkpd import units
-from pkpd.components.words import check_name
+from pkpd.components.words import check_name, check_takes, check_unit
 
 
 @dataclass(frozen=True)
@@ -26,4 +25,5 @@ class Observable:
 
     def __post_init__(self) -> None:
         check_name(self.name, "An observable")
-        units.parse(self.unit)
+        check_unit(self.unit, f"Observable '{self.name}'")
+        check_takes(self.value, ("y", "p", "s"), f"Observable '{self.name}': value")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -35,7 +36,8 @@ class Predictor:
         m = self.model
         p = [m.typical[n] for n in m.param_names]
         q = [c.reference for c in m.covariates]
-        return choose(self.solver, m.rhs, self.schedule, (len(m.states), len(p), len(q)), (self._scales(), p, q))
+        with jax.ensure_compile_time_eval():  # the choice is made on numbers, also when asked for the first time while tracing
+            return choose(self.solver, m.rhs, self.schedule, (len(m.states), len(p), len(q)), (self._scales(), p, q))
 
     def _scales(self) -> np.ndarray:
         """A size for each state: the largest dose that enters the model, or its initial value where that is larger."""
@@ -79,7 +81,9 @@ class Predictor:
         merged = {**self.model.typical, **theta}
         for name, value in merged.items():
             if jnp.ndim(value) > 1 or (jnp.ndim(value) == 1 and jnp.shape(value)[0] != lanes):
-                raise ModelError(f"Parameter '{name}' has shape {jnp.shape(value)}; give one number, or one for each of the {lanes} subjects.")
+                raise ModelError(
+                    f"Parameter '{name}' has shape {jnp.shape(value)}; give one number, or one for each of the {lanes} subjects."
+                )
         return {n: jnp.broadcast_to(jnp.asarray(v, float), (lanes,)) for n, v in merged.items()}
 
     def _events(self, p: Mapping[str, Any]) -> Events:
@@ -109,7 +113,9 @@ def predictor(model: Model, cohort: Any, solver: Solver | None = None) -> Predic
     schedule = build_schedule(cohort.doses, cohort.observations, len(cohort.subjects))
     missing = [n for n in model.covariate_names if n not in cohort.covariates]
     if missing:
-        raise ModelError(f"{model.name} reads the covariate '{missing[0]}', which {cohort.name} does not carry. {choices(missing[0], cohort.covariates)}")
+        raise ModelError(
+            f"{model.name} reads the covariate '{missing[0]}', which {cohort.name} does not carry. {choices(missing[0], list(cohort.covariates))}"
+        )
     q = np.array([cohort.covariates[n].to_numpy(float) for n in model.covariate_names]).reshape(len(model.covariates), len(cohort.subjects))
     names = cohort.observations["observable"].tolist()
     unknown = sorted(set(names) - set(model.observable_names))
@@ -140,4 +146,6 @@ def raise_failures(solution: Solution, subjects: tuple[str, ...]) -> None:
     failed = failed_subjects(solution, subjects)
     if failed:
         listed = "; ".join(f"subject {s}: {r}" for s, r in failed[:5])
-        raise SolveError(f"{len(failed)} of {len(subjects)} subjects could not be integrated. {listed}. Check their parameters, or raise max_steps.")
+        raise SolveError(
+            f"{len(failed)} of {len(subjects)} subjects could not be integrated. {listed}. Check their parameters, or raise max_steps."
+        )

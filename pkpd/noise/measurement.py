@@ -22,7 +22,7 @@ class Measurement(dist.Distribution):
     Sampling returns uncensored replicates on the scale of y. Source: Beal 2001 (M3), Bergstrand & Karlsson 2009.
     """
 
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
+    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012 (numpyro declares it so)
     support = constraints.real
     pytree_data_fields = ("loc", "scale")
     pytree_aux_fields = ("logs", "cens", "lower")
@@ -36,7 +36,7 @@ class Measurement(dist.Distribution):
         x = self.loc + self.scale * jax.random.normal(key, sample_shape + self.batch_shape)
         return jnp.where(self.logs, jnp.exp(jnp.where(self.logs, x, 0.0)), x)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any, intermediates: Any = None) -> Any:
         """Log-likelihood of each row."""
         positive = jnp.where(self.logs, jnp.maximum(value, TINY), 1.0)
         x = jnp.where(self.logs, jnp.log(positive), value)

@@ -29,7 +29,10 @@ class ResidualError:
 
     def draw(self, observable: str) -> list[Any]:
         """Sample the standard deviations inside a numpyro model (a plain number is held fixed)."""
-        return [numpyro.sample(f"{x}_{observable}", prior) if isinstance(prior, Distribution) else jnp.asarray(prior) for x, prior in self.priors]
+        return [
+            numpyro.sample(f"{x}_{observable}", prior) if isinstance(prior, Distribution) else jnp.asarray(prior)
+            for x, prior in self.priors
+        ]
 
     def mean_sd(self, f: Any, sds: list[Any]) -> tuple[Any, Any]:
         """Mean and standard deviation on the scale where the residual is normal (log scale for lognormal)."""
@@ -39,7 +42,7 @@ class ResidualError:
 
 def _check(name: str, *priors: Any) -> None:
     for p in priors:
-        if not isinstance(p, (Distribution, int, float)) or isinstance(p, (int, float)) and not p > 0:
+        if not isinstance(p, (Distribution, int, float)) or (isinstance(p, (int, float)) and not p > 0):
             raise FitError(f"{name} takes a prior such as dist.HalfNormal(0.5), or a positive number to hold it fixed; got {p!r}.")
 
 

@@ -45,7 +45,9 @@ class Population:
     def __init__(self, correlation: Any = (), **parameters: Individual):
         wrong = [n for n, v in parameters.items() if not isinstance(v, Individual)]
         if wrong:
-            raise FitError(f"Population({wrong[0]}=...) takes lognormal(...), logit_normal(...), normal(...), fixed(...) or tied(...), not {parameters[wrong[0]]!r}.")
+            raise FitError(
+                f"Population({wrong[0]}=...) takes lognormal(...), logit_normal(...), normal(...), fixed(...) or tied(...), not {parameters[wrong[0]]!r}."
+            )
         self.parameters: dict[str, Individual] = dict(parameters)
         self.correlation = _groups(correlation)
         self._check()
@@ -55,7 +57,9 @@ class Population:
         for group in self.correlation:
             for name in group.names:
                 if name not in self.varying:
-                    raise FitError(f"correlation names '{name}', which has no between-subject variability here. {choices(name, self.varying)}")
+                    raise FitError(
+                        f"correlation names '{name}', which has no between-subject variability here. {choices(name, self.varying)}"
+                    )
             used += group.names
         twice = sorted({n for n in used if used.count(n) > 1})
         if twice:
@@ -63,7 +67,9 @@ class Population:
         for name, spec in self.parameters.items():
             target = spec.tied_to
             if target is not None and (target not in self.parameters or self.parameters[target].tied_to):
-                raise FitError(f"'{name}' is tied to '{target}', which is not a free or fixed parameter of this Population. {choices(target, self.parameters)}")
+                raise FitError(
+                    f"'{name}' is tied to '{target}', which is not a free or fixed parameter of this Population. {choices(target, self.parameters)}"
+                )
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -78,7 +84,13 @@ class Population:
     def sites(self, covariates: Mapping[str, np.ndarray]) -> list[str]:
         """Names of the population-level sites, in report order."""
         names = list(self.estimated)
-        names += [f"beta_{n}_{c}" for n, v in self.parameters.items() for e in v.effects if e.estimated for c in e.columns(covariates[e.covariate])]
+        names += [
+            f"beta_{n}_{c}"
+            for n, v in self.parameters.items()
+            for e in v.effects
+            if e.estimated
+            for c in e.columns(covariates[e.covariate])
+        ]
         names += [f"omega_{n}" for n in self.varying if isinstance(self.parameters[n].between, Distribution)]
         return names + [f"corr_{a}_{b}" for g in self.correlation for i, a in enumerate(g.names) for b in g.names[i + 1 :]]
 
@@ -104,7 +116,9 @@ class Population:
         for n, v in self.parameters.items():
             if v.tied_to is None:
                 m = v.forward(sites[n] if v.prior is not None else v.value)
-                theta[n] = v.back(m + sum(b * x for b, x in self._effects(n, v, covariates, lambda s, e: sites[s] if e.estimated else e.beta)))
+                theta[n] = v.back(
+                    m + sum(b * x for b, x in self._effects(n, v, covariates, lambda s, e: sites[s] if e.estimated else e.beta))
+                )
         return self._with_tied(theta)
 
     def _with_tied(self, theta: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +140,7 @@ class Population:
     def _draw_group(self, group: Correlation, means: Mapping[str, Any], n: int, weights: Mapping[str, Any]) -> dict[str, Any]:
         names, label = group.names, "_".join(group.names)
         omega = jnp.stack([self._omega(x) for x in names])
-        chol = numpyro.sample(f"chol_{label}", dist.LKJCholesky(len(names), group.concentration))
+        chol: Any = numpyro.sample(f"chol_{label}", dist.LKJCholesky(len(names), group.concentration))
         corr = chol @ chol.T
         for i, a in enumerate(names):
             for j in range(i + 1, len(names)):
@@ -134,9 +148,9 @@ class Population:
         m = jnp.stack([jnp.broadcast_to(means[x], (n,)) for x in names], -1)
         w = float(np.mean([weights.get(x, 0.0) for x in names]) > 0.5)
         if w:
-            raw = numpyro.sample(f"raw_{label}", dist.MultivariateNormal(m, scale_tril=omega[:, None] * chol).to_event(1))
+            raw: Any = numpyro.sample(f"raw_{label}", dist.MultivariateNormal(m, scale_tril=omega[:, None] * chol).to_event(1))
         else:
-            z = numpyro.sample(f"raw_{label}", dist.Normal(jnp.zeros((n, len(names))), 1.0).to_event(2))
+            z: Any = numpyro.sample(f"raw_{label}", dist.Normal(jnp.zeros((n, len(names))), 1.0).to_event(2))
             raw = m + z @ (omega[:, None] * chol).T
         return {x: raw[:, i] for i, x in enumerate(names)}
 

@@ -83,7 +83,7 @@ def _plan(rhs: Rhs, n: int, grid: _Grid) -> _Plan:
     phi = phis(z)
     c = NODES[1:, None]
     moments = [math.factorial(k) * c ** (k + 1) * phi[k] for k in range(_M)]
-    weights = jnp.stack([sum(moments[k] * COEFFICIENTS[k, l] for k in range(_M)) for l in range(_M)], 3)
+    weights = jnp.stack([sum(moments[k] * COEFFICIENTS[k, node] for k in range(_M)) for node in range(_M)], 3)
     fade = jnp.exp(z)
     return _Plan(x, fade, weights, _strides(fade[:, :, -1] * (1.0 - grid.reset)))
 
@@ -172,7 +172,7 @@ def _estimate(force: Any, plan: _Plan, i: int, h: Any, nodes: Any) -> Any:
     The part of c^4 orthogonal to cubics is at most 1/280 on the interval; decay within the interval dampens it.
     """
     force, x, h, nodes = jax.lax.stop_gradient((force, plan.x[i], h, nodes))
-    highest = sum(COEFFICIENTS[-1, l] * force[:, l] for l in range(_M))
+    highest = sum(COEFFICIENTS[-1, node] * force[:, node] for node in range(_M))
     local = jnp.abs(h * highest) / 280.0 / (1.0 + jnp.abs(x))
     return jnp.max(local, 0) / jnp.maximum(jnp.max(jnp.abs(nodes), (0, 1)), 1e-300)
 

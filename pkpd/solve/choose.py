@@ -39,7 +39,7 @@ class Solver:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise SolveError(f"There is no solver '{self.method}'. {choices(self.method, METHODS)}")
-        if not 0 < self.rtol < 1 or not 0 < self.atol:
+        if not 0 < self.rtol < 1 or not self.atol > 0:
             raise SolveError(f"Tolerances must be positive and rtol below 1; got rtol={self.rtol}, atol={self.atol}.")
 
 
@@ -61,7 +61,9 @@ def choose(solver: Solver, rhs: Rhs, schedule: Schedule, sizes: tuple[int, int, 
     if name == "cascade":
         first = solver.mesh_first or _first_length(structure, rhs, typical)
         mesh = build_mesh(schedule, first, solver.mesh_growth)
-        return Chosen(name, f"{reason}; {mesh.intervals} intervals, the first {first:.2g} h", cascade.make_cascade(structure, mesh, solver.mesh_rtol))
+        return Chosen(
+            name, f"{reason}; {mesh.intervals} intervals, the first {first:.2g} h", cascade.make_cascade(structure, mesh, solver.mesh_rtol)
+        )
     atol = solver.atol * np.maximum(np.asarray(typical[0], float), 1e-12)
     return Chosen(name, f"{reason}; rtol {solver.rtol:g}", general.make_diffrax(name, solver.rtol, atol, solver.max_steps))
 
@@ -69,9 +71,13 @@ def choose(solver: Solver, rhs: Rhs, schedule: Schedule, sizes: tuple[int, int, 
 def _pick(solver: Solver, s: Structure, rhs: Rhs, typical: Any) -> tuple[str, str]:
     exact = closed_form.applies(s) and _real_eigenvalues(s, rhs, typical)
     if solver.method == "closed_form" and not exact:
-        raise SolveError("closed_form needs equations linear in at most three states, with real eigenvalues; this model is not. Use method='auto'.")
+        raise SolveError(
+            "closed_form needs equations linear in at most three states, with real eigenvalues; this model is not. Use method='auto'."
+        )
     if solver.method == "cascade" and not s.cascade:
-        raise SolveError("cascade needs states that follow one another with constant own rates; this model has a loop or a varying own rate. Use method='auto'.")
+        raise SolveError(
+            "cascade needs states that follow one another with constant own rates; this model has a loop or a varying own rate. Use method='auto'."
+        )
     if solver.method != "auto":
         return solver.method, "asked for"
     if exact:

@@ -88,15 +88,20 @@ def make_closed_form(structure: Structure):
     assert groups is not None
 
     def solve(rhs: Rhs, events: Events, y0: Any, p: Any, q: Any, times: Any) -> Solution:
-        n = structure.n
-        m, constant = matrix(rhs, n, list(p), [qj[0] for qj in q])
+        n, lanes = structure.n, y0.shape[1]
+        # Without covariates the matrix is one for all segments [B]; with them it is [E, B].
+        at_segments = [jnp.broadcast_to(pk, q.shape[1:]) for pk in p] if len(q) else list(p)
+        m, constant = matrix(rhs, n, at_segments, list(q))
         x = eigenvalues(m, groups)
-        inputs = events.rate + jnp.stack(constant)
+        inputs = events.rate + jnp.stack(constant, -2)
         starts = _segment_starts(events, y0, m, x, inputs)
-        take = lambda table: [jnp.take_along_axis(table[:, i], events.segment, 0) for i in range(n)]  # noqa: E731
-        tau = jnp.maximum(times - jnp.take_along_axis(events.edges, events.segment, 0), 0.0)
-        y = jnp.stack(_advance(m, x, tau, take(starts), take(inputs)), 1)
-        lanes = y0.shape[1]
+        take = lambda table: jnp.take_along_axis(table, events.segment, 0)  # noqa: E731
+        since = times - take(events.edges)
+        tau = jnp.where(since >= 0.0, since, 0.0)  # not maximum: its slope at a tie is a half, and a look at a dose's own time is a tie
+        y0s, us = ([take(table[:, i]) for i in range(n)] for table in (starts, inputs))
+        if len(q):
+            m, x = [[take(mij) for mij in row] for row in m], [take(xi) for xi in x]
+        y = jnp.stack(_advance(m, x, tau, y0s, us), 1)
         return finish(y, jnp.full(lanes, int(Status.OK)), jnp.full(lanes, events.rate.shape[0]))
 
     return solve
@@ -110,11 +115,13 @@ def _advance(m: list[list[Any]], x: list[Any], tau: Any, y: Sequence[Any], u: Se
 
 def _segment_starts(events: Events, y0: Any, m: Any, x: Any, inputs: Any) -> Any:
     """The state just after each segment's reset and dose, walking the segments once."""
+    varies = jnp.ndim(x[0]) > 1
 
     def step(y: Any, segment: Any) -> tuple[Any, Any]:
-        jump, reset, length, u = segment
+        (jump, reset, length, u), own = segment
+        m_e, x_e = own if varies else (m, x)
         y = y * (1.0 - reset) + y0 * reset + jump
-        return jnp.stack(_advance(m, x, length, list(y), list(u))), y
+        return jnp.stack(_advance(m_e, x_e, length, list(y), list(u))), y
 
     lengths = jnp.diff(events.edges, axis=0)
-    return jax.lax.scan(step, y0, (events.jump, events.reset, lengths, inputs))[1]
+    return jax.lax.scan(step, y0, ((events.jump, events.reset, lengths, inputs), (m, x) if varies else None))[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,22 +44,22 @@ def build_mesh(schedule: Schedule, start: float, growth: float) -> Mesh:
 
 def _lane(schedule: Schedule, b: int, start: float, growth: float) -> tuple[list[tuple], list[tuple[int, int]]]:
     edges, times, segment = schedule.edges[:, b], schedule.times[:, b], schedule.segment[:, b]
-    n_edges = len(edges)
+    n_edges, stamp = len(edges), np.concatenate([edges, times])
     rows: list[tuple] = []
     spots: list[tuple[int, int]] = [(0, 0)] * len(times)
     for e in range(n_edges - 1):
         inside = [m for m in np.argsort(times, kind="stable") if segment[m] == e]
         anchors = [(e, None), *((n_edges + m, m) for m in inside), (e + 1, None)]
-        stamp = np.concatenate([edges, times])
         rows_before = len(rows)
-        for (a, _), (c, m) in zip(anchors[:-1], anchors[1:], strict=True):
-            if m is not None and stamp[a] == stamp[c]:
-                spots[m] = (rows_before, 0) if len(rows) == rows_before else (len(rows) - 1, 1)
+        for (a, before), (c, m) in itertools.pairwise(anchors):
+            if None not in (m, before) and stamp[a] == stamp[c]:  # padding repeats a time
+                spots[m] = spots[before]
                 continue
-            if m is None and stamp[a] == stamp[c] and len(rows) > rows_before:
+            if m is None and stamp[a] == stamp[c] and len(rows) > rows_before and e >= segment.max():  # nothing is read beyond
                 continue
+            # A look at an edge keeps its interval of no length: there alone the slope in the look's time parts from that in the event's.
             cuts = _cuts(stamp[a] - edges[e], stamp[c] - edges[e], start, growth)
-            for lo, hi in zip(cuts[:-1], cuts[1:], strict=True):
+            for lo, hi in itertools.pairwise(cuts):
                 rows.append((a, c, lo, hi, e, float(len(rows) == rows_before)))
             if m is not None:
                 spots[m] = (len(rows) - 1, 1)

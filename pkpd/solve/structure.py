@@ -5,15 +5,12 @@ Each value in the walk carries the degree (1 affine, 2 nonlinear) in which each 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from pkpd import tracing
 from pkpd.solve.contract import Rhs
-
-Degrees = dict[int, int]  # index of a state (or TIME) -> 1 affine, 2 nonlinear; `pairs` holds indices that multiply each other
 
 TIME = -1
 
@@ -40,12 +37,27 @@ class Term:
     def times(self, other: Term) -> Term:
         both = self.all & other.all
         joined = self | other
-        pairs = joined.pairs | {(i, j) for i in self.all for j in other.all if i != j} | {(j, i) for i in self.all for j in other.all if i != j}
+        pairs = (
+            joined.pairs | {(i, j) for i in self.all for j in other.all if i != j} | {(j, i) for i in self.all for j in other.all if i != j}
+        )
         return Term(joined.affine - both, joined.bent | both, frozenset(pairs))
 
 
 NOTHING = Term()
-_LINEAR = {"add", "sub", "neg", "add_any", "convert_element_type", "broadcast_in_dim", "reshape", "squeeze", "copy", "reduce_sum", "expand_dims", "copy_p"}
+_LINEAR = {
+    "add",
+    "sub",
+    "neg",
+    "add_any",
+    "convert_element_type",
+    "broadcast_in_dim",
+    "reshape",
+    "squeeze",
+    "copy",
+    "reduce_sum",
+    "expand_dims",
+    "copy_p",
+}
 
 
 def _rule(equation: Any, terms: list[Term]) -> list[Term]:
@@ -59,11 +71,7 @@ def _rule(equation: Any, terms: list[Term]) -> list[Term]:
         result = terms[0].times(terms[1])
     elif name == "div":
         result = terms[0].times(terms[1].bend()) if terms[1].all else terms[0]
-    elif name == "select_n" and not terms[0].all:
-        result = joined
-    elif name == "integer_pow" and equation.params["y"] == 1:
-        result = joined
-    elif name == "stop_gradient":
+    elif (name == "select_n" and not terms[0].all) or (name == "integer_pow" and equation.params["y"] == 1) or name == "stop_gradient":
         result = joined
     else:
         result = _tangle(joined) if joined.all else NOTHING
@@ -110,13 +118,14 @@ def _terms(rhs: Rhs, n: int, k: int, j: int) -> list[Term]:
 
 
 def _order(reads: tuple[frozenset[int], ...]) -> tuple[int, ...] | None:
+    """Drivers before what they drive; None when states drive each other in a loop."""
     done: list[int] = []
     waiting = list(range(len(reads)))
     while waiting:
-        ready: Callable[[int], bool] = lambda i: reads[i] <= set(done)  # noqa: E731
-        nexts = [i for i in waiting if ready(i)]
-        if not nexts:
+        known = frozenset(done)
+        ready = [i for i in waiting if reads[i] <= known]
+        if not ready:
             return None
-        done += nexts
-        waiting = [i for i in waiting if i not in nexts]
+        done += ready
+        waiting = [i for i in waiting if i not in ready]
     return tuple(done)

@@ -1,0 +1,72 @@
+"""Real human cytokines: TNF, IL-6, IL-8 and IL-10 of 20 volunteers after 2 ng/kg endotoxin, a hierarchical turnover model.
+
+Data: `lps_bolus_individual.csv` of msolufse/Inflammation_Bolus_Cont (2024, MIT; Windoloski et al. 2024, Exp Physiol, doi 10.1113/EP091552). The file is
+not shipped: put it into a folder and name that folder in the environment variable PKPD_DATA (or `pkpd fit ... --data FOLDER`).
+"""
+
+import os
+from pathlib import Path
+
+import numpyro.distributions as dist
+import pandas as pd
+
+from pkpd import FitError, FitProblem, Population, Sampler, Solver, lognormal, lognormal_error, read_cohort, run
+from pkpd.models.carm import endotoxin_cytokines
+from pkpd.models.carm.priors import around, around_above
+
+FILE = "lps_bolus_individual.csv"
+NAMES = {"TNF": "tnf", "IL-6": "il6", "IL-8": "il8", "IL-10": "il10"}
+PANEL = tuple(NAMES.values())
+BASE = {"tnf": 6.3, "il6": 0.71, "il8": 2.8, "il10": 4.2}
+KOUT = {"tnf": 1.4, "il8": 0.69, "il10": 0.8}
+GAIN = {"tnf": 1000.0, "il6": 1500.0, "il8": 1200.0, "il10": 80.0}
+ORDER = "assumption: order of magnitude"
+
+
+def records(folder: Path) -> pd.DataFrame:
+    """NONMEM-style rows: the pre-dose sample, then the dose, then the rest."""
+    table = pd.read_csv(folder / FILE)
+    looks = table.rename(columns={"id": "ID", "time_h": "TIME", "value": "DV"}).assign(
+        EVID=0, AMT=0.0, CMT="", DVID=table["analyte"].map(NAMES)
+    )
+    dose = table.drop_duplicates("id")[["id", "lps_ng_per_kg"]].set_axis(["ID", "AMT"], axis=1)
+    dose = dose.assign(TIME=0.0, EVID=1, CMT="endotoxin", DVID="", DV=float("nan"), MDV=1)
+    rows = pd.concat([looks.assign(MDV=0), dose]).sort_values(["ID", "TIME", "EVID"], kind="stable")
+    return rows[["ID", "TIME", "EVID", "AMT", "CMT", "DVID", "DV", "MDV"]].reset_index(drop=True)
+
+
+def population() -> Population:
+    spread = dist.HalfNormal(0.5)
+    base = {f"base_{c}": lognormal(around(BASE[c], 1.0), between=spread, source="observed pre-dose median") for c in PANEL}
+    kout = {f"kout_{c}": lognormal(around(KOUT[c], 0.7), source="macrophage endotoxin model (Windoloski 2024)") for c in KOUT}
+    kout["kout_il6"] = lognormal(
+        around_above(2.1, 0.5, 1.0), source="20 min half-life (Hosseini 2020), cut at the bound of the late decline"
+    )
+    gain = {f"gain_{c}": lognormal(around(GAIN[c], 1.0), between=spread, source=ORDER) for c in PANEL}
+    chain = {"k_E": lognormal(around(1.0, 0.5), source=ORDER), "k_A": lognormal(around(1.0, 0.7), between=spread, source=ORDER)}
+    return Population(**chain, **base, **kout, **gain)
+
+
+def problem(quick: bool) -> FitProblem:
+    folder = Path(os.environ.get("PKPD_DATA", ""))
+    if not os.environ.get("PKPD_DATA") or not (folder / FILE).is_file():
+        raise FitError(
+            f"{FILE} was not found. Name the folder that holds it in the environment variable PKPD_DATA (see the top of this fit file for its origin)."
+        )
+    units = {"TIME": "h", "AMT": "ng/kg", "DV": dict.fromkeys(PANEL, "pg/mL")}
+    draws = 400 if quick else 1000
+    return FitProblem(
+        endotoxin_cytokines,
+        read_cohort(records(folder), model=endotoxin_cytokines, units=units, name=FILE),
+        population(),
+        noise={c: lognormal_error(dist.HalfNormal(0.5)) for c in PANEL},
+        name="endotoxin_cytokines",
+        title="Endotoxin in 20 volunteers: TNF, IL-6, IL-8, IL-10 (real data)",
+        assumptions=("TNF is driven by the early, the other cytokines by the late stage of activation (assumed).",),
+        sampler=Sampler(chains=4, draws=draws, warmup=draws, target_accept=0.9),
+        solver=Solver(mesh_growth=0.5),
+    )
+
+
+if __name__ == "__main__":
+    run(problem)

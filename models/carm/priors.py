@@ -1,0 +1,50 @@
+"""Literature priors of the CAR-macrophage models, one for each parameter, used alike by the simulated study and by the fits.
+
+Every number is an assumption anchored as the `source` of the parameter says; none comes from CT-0508 data. `BETWEEN` are the between-patient
+standard deviations (log or logit scale) with which the simulated study is generated.
+"""
+
+import math
+
+import numpyro.distributions as dist
+from numpyro.distributions import constraints, transforms
+
+
+def around(median: float, log_sd: float) -> dist.Distribution:
+    """Lognormal with this median."""
+    return dist.LogNormal(math.log(median), log_sd)
+
+
+def within(low: float, high: float) -> dist.Distribution:
+    """Logit-normal with 95 % of its mass between two fractions."""
+    a, b = (math.log(x / (1.0 - x)) for x in (low, high))
+    return dist.TransformedDistribution(dist.Normal((a + b) / 2.0, (b - a) / 3.92), transforms.SigmoidTransform())
+
+
+def around_above(median: float, log_sd: float, least: float) -> dist.Distribution:
+    """Lognormal cut off below `least`."""
+    base = dist.TruncatedNormal(math.log(median), log_sd, low=math.log(least))
+    return dist.TransformedDistribution(base, transforms.ExpTransform(domain=constraints.greater_than(math.log(least))))
+
+
+PRIORS = {
+    "f_L": within(0.5, 0.97),
+    "k_LB": around(0.25, 0.7),
+    "k_BH": around(0.05, 0.7),
+    "k_BT": around(0.001, 1.2),
+    "k_act": around(0.02, 1.0),
+    "h2": dist.Beta(2.0, 4.0),
+    "S": around(4.3e4, 1.5),
+    "base_il6": around(0.71, 1.0),
+    "kout_il6": around_above(2.1, 0.5, 1.0),
+    "gain_il6": around(85.0, 1.5),  # a typical peak of 150 pg/mL after 5e9 infused cells
+    "omega_A": around(50.0, 1.5),
+    "k_Z": around(0.03, 1.0),
+    "Z50": around(0.5, 1.0),
+}
+
+UNIT_INTERVAL = ("f_L", "h2")
+
+BETWEEN = {"k_BH": 0.4, "S": 0.7, "k_BT": 0.8, "gain_il6": 0.8}
+
+TIED = {"k_BP": ("k_BH", 0.4), "k_Ad": ("k_Td", 1.0)}

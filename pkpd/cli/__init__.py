@@ -1,0 +1,5 @@
+"""The command line: `pkpd fit | report | simulate | models | check-data`."""
+
+from pkpd.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,39 @@
+"""The options of a fit, the same for `pkpd fit FITFILE` and for a fit file run by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DEFAULT_SEED = 1
+
+Quick = Annotated[bool, typer.Option("--quick", help="The problem's quick form: a first look; exit code 0 even if not converged.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder of the results, else build/NAME; what is there is kept as DIR.earlier-TIME."),
+]
+Seed = Annotated[int | None, typer.Option("--seed", help=f"Whole number that repeats the fit, else {DEFAULT_SEED}.", show_default=False)]
+Chains = Annotated[int | None, typer.Option("--chains", help="Chains, instead of the problem's own number.")]
+DrawsEach = Annotated[int | None, typer.Option("--draws", help="Draws of each chain, instead of the problem's own number.")]
+Warmup = Annotated[int | None, typer.Option("--warmup", help="Warm-up draws of each chain, instead of the problem's own number.")]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the line said about a fit; None where it said nothing."""
+
+    quick: bool = False
+    out: Path | None = None
+    seed: int | None = None
+    chains: int | None = None
+    draws: int | None = None
+    warmup: int | None = None
+
+    @property
+    def sampler(self) -> dict[str, Any]:
+        """The sampler's fields that the line changes."""
+        given = {"chains": self.chains, "draws": self.draws, "warmup": self.warmup}
+        return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,44 @@
+"""Say when a what-if leaves what was studied, and which of the parameters behind it are mostly prior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pkpd.diagnostics.contraction import contraction_table
+from pkpd.events import Regimen
+from pkpd.inference.problem import FitProblem
+
+
+def outside_the_data(problem: FitProblem, fit: Any, arms: Mapping[str, Regimen], times: np.ndarray) -> list[str]:
+    """One sentence for each arm whose single or total dose, or time, exceeds what the cohort had; then what is prior-driven."""
+    doses = problem.cohort.doses
+    doses = doses[doses["amount"] > 0]
+    single, total = float(doses["amount"].max()), float(doses.groupby("subject")["amount"].sum().max())
+    last = float(problem.cohort.observations["time"].max())
+    found = [s for name, regimen in arms.items() for s in _arm(problem, name, regimen, single, total)]
+    if times.max() > last:
+        found.append(f"Times after {last:g} h, the last observation, are extrapolation.")
+    return [*found, *_prior_driven(fit)] if found else found
+
+
+def _arm(problem: FitProblem, name: str, regimen: Regimen, single: float, total: float) -> list[str]:
+    amounts = [d.amount for d in regimen.for_model(problem.model).doses]
+    unit = problem.model.vocabulary.doses[0].unit
+    found = []
+    if max(amounts) > single * (1 + 1e-9):
+        found.append(f"{name}: extrapolation, its largest dose {max(amounts):g} x {unit} exceeds the largest given, {single:g}.")
+    if sum(amounts) > total * (1 + 1e-9):
+        found.append(f"{name}: extrapolation, its total dose {sum(amounts):g} x {unit} exceeds the largest total given, {total:g}.")
+    return found
+
+
+def _prior_driven(fit: Any) -> list[str]:
+    table = contraction_table(fit)
+    share = table[table["prior_driven"]]
+    if share.empty:
+        return []
+    named = ", ".join(f"{r['name']} ({r['ratio']:.2f})" for _, r in share.iterrows())
+    return [f"The extrapolation also rests on parameters that are mostly prior (posterior sd / prior sd): {named}."]

@@ -1,0 +1,96 @@
+"""What every fit promises: repeatable draws, labelled groups, a verdict first, a file that reads back to the same numbers."""
+
+import json
+
+import numpy as np
+import numpy.testing as npt
+import pytest
+
+from pkpd import FitError, load_fit, sample
+from tests import small
+
+GROUPS = {"posterior", "prior", "sample_stats", "log_likelihood", "posterior_predictive", "observed_data", "constant_data", "predictions"}
+
+
+def test_the_tree_has_the_promised_groups_and_dimensions():
+    tree = small.fit().tree
+    assert GROUPS <= set(tree.children)
+    posterior = tree["posterior"]
+    assert posterior["CL"].dims == ("chain", "draw")
+    assert posterior["CL_i"].dims == posterior["eta_V"].dims == ("chain", "draw", "subject")
+    assert list(posterior["subject"].values) == ["1", "2", "3", "4", "5", "6"]
+    rows = len(small.problem().rows.dv)
+    assert tree["log_likelihood"]["dv"].sizes["obs"] == tree["constant_data"]["time"].sizes["obs"] == rows == 36
+    assert np.isfinite(tree["log_likelihood"]["dv"].values).all()
+
+
+def test_the_summary_has_the_promised_columns_in_order():
+    summary = small.fit().summary
+    assert list(summary.columns) == ["name", "mean", "sd", "q5", "q50", "q95", "ess_bulk", "ess_tail", "rhat"]
+    assert list(summary["name"]) == ["CL", "V", "omega_CL", "omega_V", "sigma_cp"]
+
+
+def test_a_short_run_says_first_that_it_has_not_converged():
+    verdict = small.fit().verdict
+    assert not verdict.converged
+    assert verdict.headline.startswith("NOT CONVERGED: ")
+    assert verdict.next_steps
+
+
+def test_the_same_seed_gives_the_same_draws_and_another_seed_others():
+    again = sample(small.problem(), seed=5, progress=False)
+    other = sample(small.problem(), seed=6, progress=False)
+    npt.assert_array_equal(again.tree["posterior"]["CL"].values, small.fit().tree["posterior"]["CL"].values)
+    assert not np.array_equal(other.tree["posterior"]["CL"].values, again.tree["posterior"]["CL"].values)
+
+
+def test_a_saved_fit_reads_back_to_the_same_numbers(tmp_path):
+    fit = small.fit()
+    fit.save(tmp_path / "out")
+    back = load_fit(tmp_path / "out", problem=small.problem())
+    for group in GROUPS:
+        for name, values in fit.tree[group].data_vars.items():
+            stored = back.tree[group][name]
+            assert stored.dims == values.dims, (group, name)
+            npt.assert_array_equal(stored.values, values.values)
+    assert back.verdict == fit.verdict
+    assert back.provenance == fit.provenance
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit.nc", "provenance.json", "summary.csv"]
+
+
+def test_provenance_repeats_the_fit(tmp_path):
+    record = small.fit().provenance
+    assert record["seed"] == 5
+    assert record["sampler"] == {"chains": 2, "draws": 100, "warmup": 100, "target_accept": 0.9, "max_tree_depth": 8}
+    assert record["solver"]["chosen"] == "closed_form"
+    assert record["machine"]["x64"] is True
+    assert {"jax", "numpyro", "blackjax", "pkpd-jax", "python"} <= set(record["versions"])
+    assert len(record["data"]["sha256"]) == 64
+    json.dumps(record)
+
+
+def test_reading_what_is_not_a_fit_says_so(tmp_path):
+    with pytest.raises(FitError, match=r"There is no fit in .*: fit\.nc is missing\. Run 'pkpd fit FITFILE --out .*' first\."):
+        load_fit(tmp_path)
+    (tmp_path / "fit.nc").write_bytes(b"half a file")
+    with pytest.raises(FitError, match=r"cannot be read as a fit .* It may be cut short; run the fit again\."):
+        load_fit(tmp_path)
+
+
+def test_a_fit_is_refused_with_another_model_or_data(tmp_path):
+    small.fit().save(tmp_path)
+    from pkpd import read_cohort
+    from pkpd.models.classic import one_compartment_iv
+
+    other = small.problem()
+    changed = small.records().assign(DV=lambda t: t["DV"] * 1.01)
+    object.__setattr__(other, "cohort", read_cohort(changed, model=one_compartment_iv, units=small.UNITS))
+    with pytest.raises(FitError, match=r"This fit was made with another data \(.*\)\. Run the fit again, or load it without `problem`\."):
+        load_fit(tmp_path, problem=other)
+
+
+def test_the_seed_is_required_and_whole():
+    with pytest.raises(TypeError):
+        sample(small.problem())
+    with pytest.raises(FitError, match=r"sample\(\.\.\., seed=1\.5\): a whole number is needed; it is stored with the fit and repeats it\."):
+        sample(small.problem(), seed=1.5)
