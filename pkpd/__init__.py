@@ -8,7 +8,7 @@ from pkpd.data import Cohort, check_records, read_cohort
 from pkpd.errors import DataError, DoseError, FitError, ModelError, PkpdError, SolveError, UnitError
 from pkpd.events import Regimen, bolus, cells, day, infusion, oral, sum_of
 from pkpd.inference import Fit, FitProblem, Sampler, cohort_model, load_fit, sample
-from pkpd.model import Model, Observable, compose, predict
+from pkpd.model import Description, Model, Observable, available_models, compose, describe, load_model, predict
 from pkpd.noise import additive_error, combined_error, lognormal_error, proportional_error
 from pkpd.population import Correlation, Population, fixed, logit_normal, lognormal, normal, tied
 from pkpd.simulate import simulate, what_if
@@ -25,6 +25,7 @@ __all__ = [
     "Correlation",
     "Covariate",
     "DataError",
+    "Description",
     "Dose",
     "DoseError",
     "Fit",
@@ -45,6 +46,7 @@ __all__ = [
     "State",
     "UnitError",
     "additive_error",
+    "available_models",
     "bolus",
     "cells",
     "check_records",
@@ -52,11 +54,13 @@ __all__ = [
     "combined_error",
     "compose",
     "day",
+    "describe",
     "fixed",
     "flow",
     "gain",
     "infusion",
     "load_fit",
+    "load_model",
     "logit_normal",
     "lognormal",
     "lognormal_error",

@@ -30,7 +30,8 @@ def response(kind: str) -> Component:
 
     def rates(t, y, p, s):
         effect = p.Emax * s.concentration / (p.EC50 + s.concentration)
-        made, lost = p.kout * p.R0 * (1.0 + on_production * effect), p.kout * y.response * (1.0 + on_loss * effect)
+        changed = lambda sign: 1.0 + sign * effect if sign else 1.0  # noqa: E731  0 x effect would make the rate look as if it varied
+        made, lost = p.kout * p.R0 * changed(on_production), p.kout * y.response * changed(on_loss)
         return total(gain("response", made), loss("response", lost))
 
     return Component(

@@ -17,11 +17,11 @@ from pkpd.cli.report import report
 from pkpd.cli.simulate import simulate
 
 app = typer.Typer(name="pkpd", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.command()(fit)
-app.command()(report)
-app.command()(simulate)
-app.command("check-data")(check_data)
-app.add_typer(models, name="models")
+app.command(short_help="Fit the problem of a file; write its report.")(fit)
+app.command(short_help="Make the report of a saved fit again.")(report)
+app.command(short_help="Predict at every record of a table.")(simulate)
+app.command("check-data", short_help="List everything wrong in a data file.")(check_data)
+app.add_typer(models, name="models", short_help="List, show or copy library models.")
 
 
 def _version(wanted: bool) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import typer
 
+from pkpd.cli.runtime import prepare
 from pkpd.errors import PkpdError
 
 DONE, FAILED, NOT_CONVERGED, INTERRUPTED = 0, 1, 3, 130
@@ -17,7 +17,7 @@ AGAIN = f"Run again with {DEBUG} to see where."
 
 def guarded(app: Callable[..., Any], argv: Sequence[str], program: str) -> int:
     """Call a typer app on `argv` in float64 and return the exit code; `--debug` may stand anywhere and lets errors through."""
-    jax.config.update("jax_enable_x64", True)
+    prepare()
     line = [word for word in argv if word != DEBUG]
     try:
         app(line, prog_name=program)

@@ -80,16 +80,22 @@ class _Tools:
         trace = self.space.trace_at(z, old)
         sites = self.space.constrain(z)
         for name in new:
-            if f"raw_{name}" not in sites:
-                continue
-            fn = trace[f"raw_{name}"]["fn"].base_dist
-            omega = self._omega(sites, name)
-            mean = fn.loc / old[name]
-            sites[f"raw_{name}"] = new[name] * mean + trace[f"eta_{name}"]["value"] * omega ** (new[name] - 1.0)
+            site, column = raw_site(self.space, name)
+            mean = trace[site]["fn"].base_dist.loc[column] / old[name]
+            raw = new[name] * mean + trace[f"eta_{name}"]["value"] * self._omega(sites, name) ** (new[name] - 1.0)
+            sites[site] = sites[site].at[column].set(raw)
         return self.space.flatten(sites)
 
     def _omega(self, sites: Mapping[str, Any], name: str) -> Any:
         return sites.get(f"omega_{name}", self.space.problem.population.parameters[name].between)
+
+
+def raw_site(space: Space, name: str) -> tuple[str, tuple]:
+    """The sampler's own site of a varying parameter, and where in it the parameter stands: a column of its correlated group, or all of it."""
+    for group in space.problem.population.correlation:
+        if name in group.names:
+            return f"raw_{'_'.join(group.names)}", (slice(None), group.names.index(name))
+    return f"raw_{name}", (slice(None),)
 
 
 def _columns(function: Callable, z: Any) -> tuple[Any, Any]:
@@ -155,10 +161,11 @@ def _weights(space: Space, tools: _Tools, z: Any, weights: Mapping[str, Any]) ->
     chosen = {}
     for name in space.problem.population.varying:
         asked = parameters[name].centred
-        own = diagonal[labels == f"raw_{name}"]
-        if asked is not None or own.size == 0:
-            chosen[name] = jnp.asarray(float(asked) if asked is not None else 0.0)
+        if asked is not None:
+            chosen[name] = jnp.asarray(float(asked))
             continue
+        site, column = raw_site(space, name)
+        own = diagonal[labels == site].reshape(np.shape(sites[site]))[column]
         omega = float(tools._omega(sites, name))
         info = own * omega**2
         chosen[name] = jnp.asarray(round(float(np.mean(info / (1.0 + info))), 2))

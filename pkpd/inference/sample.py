@@ -39,6 +39,7 @@ class Draws:
 def run_nuts(space: Space, geometry: Geometry, sampler: Sampler, seed: int, progress: bool) -> Draws:
     """Chains of NUTS on u, z = mode + L u; the step and a dense refinement of the metric adapt during warm-up.
 
+    Chains take the devices in turn; one CPU device runs one chain at a time, so the command line makes one device a core.
     Ctrl-C stops after the current chunk and keeps what was drawn. The same seed gives the same draws whatever the number of threads.
     """
     log_density = lambda u: -space.potential(geometry.mode + geometry.factor @ u, geometry.weights)  # noqa: E731
@@ -50,7 +51,8 @@ def run_nuts(space: Space, geometry: Geometry, sampler: Sampler, seed: int, prog
     with tqdm(total=sampler.chains * total, unit="draw", disable=not progress, desc="NUTS", smoothing=0.05) as bar:
         one = _Chain(*compiled, space.size, sampler, stop, bar, threading.Lock())
         with ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(one.run, key) for key in keys]
+            devices = jax.local_devices()
+            futures = [pool.submit(one.run, key, devices[i % len(devices)]) for i, key in enumerate(keys)]
             try:
                 chains = [f.result() for f in futures]
             except KeyboardInterrupt:
@@ -73,8 +75,8 @@ class _Chain:
     bar: Any
     lock: Any
 
-    def run(self, key: Any) -> tuple[list[Any], float, int]:
-        start, walk_key = jax.random.split(key)
+    def run(self, key: Any, device: Any) -> tuple[list[Any], float, int]:
+        start, walk_key = jax.random.split(jax.device_put(key, device))
         walk = self.begin(walk_key, 0.5 * jax.random.normal(start, (self.size,)))
         windows = warmup_windows(self.sampler.warmup)
         divergent = 0

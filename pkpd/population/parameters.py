@@ -41,6 +41,8 @@ class Individual:
         """
         if (prior is None) == (power is None):
             raise FitError(f"The effect of {covariate} takes power=... (allometric) or prior=... (categorical), one of the two.")
+        if self.tied_to is not None:
+            raise FitError(f"A tied parameter takes no effect of its own: it follows '{self.tied_to}'. Put the effect of {covariate} there.")
         made = _power(covariate, reference, power) if power is not None else categorical(covariate, reference, prior)
         return replace(self, effects=(*self.effects, made))
 
@@ -56,6 +58,23 @@ class Individual:
 
 
 _power = power
+_INSIDE = {"log": "positive", "logit": "between 0 and 1", "identity": "real"}
+_OUTSIDE = {"log": (-1.0, -1e-9), "logit": (-1.0, -1e-9, 1.0 + 1e-9, 2.0), "identity": ()}
+
+
+def _individual(word: str, scale: str, prior: Distribution, between: Any, centred: bool | float | None, source: str) -> Individual:
+    """Checked: the prior lives where the scale does, and the spread is positive."""
+    if any(bool(prior.support(x)) for x in _OUTSIDE[scale]):
+        raise FitError(f"{word}(prior={type(prior).__name__}(...)): this prior reaches values that are not {_INSIDE[scale]}; choose one that does not.")
+    return Individual(scale, prior, between=_spread(word, between), centred=centred, source=source)
+
+
+def _spread(word: str, between: Any) -> Any:
+    if isinstance(between, Distribution) and bool(between.support(-1e-9)):
+        raise FitError(f"{word}(between={type(between).__name__}(...)): a standard deviation is positive; take dist.HalfNormal(0.5), for example.")
+    if isinstance(between, (int, float)) and not between > 0:
+        raise FitError(f"{word}(between={between:g}): a standard deviation is positive; leave it out for a parameter that does not vary.")
+    return between
 
 
 def lognormal(prior: Distribution, between: Any = None, *, centred: bool | float | None = None, source: str = "") -> Individual:
@@ -68,7 +87,7 @@ def lognormal(prior: Distribution, between: Any = None, *, centred: bool | float
     >>> lognormal(dist.LogNormal(1.0, 0.5), between=dist.HalfNormal(0.5)).scale
     'log'
     """
-    return Individual("log", prior, between=between, centred=centred, source=source)
+    return _individual("lognormal", "log", prior, between, centred, source)
 
 
 def logit_normal(prior: Distribution, between: Any = None, *, centred: bool | float | None = None, source: str = "") -> Individual:
@@ -78,7 +97,7 @@ def logit_normal(prior: Distribution, between: Any = None, *, centred: bool | fl
     >>> logit_normal(dist.Beta(2, 4)).scale
     'logit'
     """
-    return Individual("logit", prior, between=between, centred=centred, source=source)
+    return _individual("logit_normal", "logit", prior, between, centred, source)
 
 
 def normal(prior: Distribution, between: Any = None, *, centred: bool | float | None = None, source: str = "") -> Individual:
@@ -88,7 +107,7 @@ def normal(prior: Distribution, between: Any = None, *, centred: bool | float | 
     >>> normal(dist.Normal(0, 1)).scale
     'identity'
     """
-    return Individual("identity", prior, between=between, centred=centred, source=source)
+    return _individual("normal", "identity", prior, between, centred, source)
 
 
 def fixed(value: float, between: Any = None, *, scale: str = "log", source: str = "") -> Individual:
@@ -99,7 +118,9 @@ def fixed(value: float, between: Any = None, *, scale: str = "log", source: str 
     """
     if scale not in _TO:
         raise FitError(f"fixed(..., scale={scale!r}): accepted are {', '.join(_TO)}.")
-    return Individual(scale, value=float(value), between=between, source=source)
+    if (scale == "log" and not value > 0) or (scale == "logit" and not 0 < value < 1):
+        raise FitError(f"fixed({value:g}) on the {scale} scale must be {_INSIDE[scale]}; a value that is not may be fixed with scale='identity'.")
+    return Individual(scale, value=float(value), between=_spread("fixed", between), source=source)
 
 
 def tied(to: str, times: float = 1.0, *, source: str = "") -> Individual:

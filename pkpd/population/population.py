@@ -5,6 +5,7 @@ per subject the deterministic `<param>_i` and `eta_<param>` (standardised random
 `raw_<param>` is the sampler's own coordinate: with centring weight w,
     raw_i ~ N(w m_i, omega^w),  phi_i = m_i + omega^(1-w) (raw_i - w m_i)
 so w = 1 is centred, w = 0 non-centred, and the law of phi_i is N(m_i, omega) for any w (Papaspiliopoulos 2007; Gorinova 2020).
+A correlated group does the same column by column, its raw_i joined by the correlation's Cholesky factor; each parameter keeps its own w.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Population:
     ('CL',)
     """
 
-    def __init__(self, correlation: Any = (), **parameters: Individual):
+    def __init__(self, correlation: Any = (), **parameters: Any):  # Individual, checked with a sentence
         wrong = [n for n, v in parameters.items() if not isinstance(v, Individual)]
         if wrong:
             raise FitError(
@@ -146,13 +147,10 @@ class Population:
             for j in range(i + 1, len(names)):
                 numpyro.deterministic(f"corr_{a}_{names[j]}", corr[i, j])
         m = jnp.stack([jnp.broadcast_to(means[x], (n,)) for x in names], -1)
-        w = float(np.mean([weights.get(x, 0.0) for x in names]) > 0.5)
-        if w:
-            raw: Any = numpyro.sample(f"raw_{label}", dist.MultivariateNormal(m, scale_tril=omega[:, None] * chol).to_event(1))
-        else:
-            z: Any = numpyro.sample(f"raw_{label}", dist.Normal(jnp.zeros((n, len(names))), 1.0).to_event(2))
-            raw = m + z @ (omega[:, None] * chol).T
-        return {x: raw[:, i] for i, x in enumerate(names)}
+        w = jnp.stack([jnp.asarray(weights.get(x, 0.0), float) for x in names])
+        raw = numpyro.sample(f"raw_{label}", dist.MultivariateNormal(w * m, scale_tril=(omega**w)[:, None] * chol).to_event(1))
+        phi = m + omega ** (1.0 - w) * (raw - w * m)
+        return {x: phi[:, i] for i, x in enumerate(names)}
 
 
 def _draw_one(name: str, mean: Any, omega: Any, n: int, w: Any) -> Any:

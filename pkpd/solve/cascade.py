@@ -10,7 +10,8 @@ whose input is modulated. An embedded estimate of the interpolation error turns 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +24,7 @@ from pkpd.solve.structure import Structure
 _M = 5  # nodes an interval
 NODES = 0.5 + 0.5 * np.array([-1.0, -math.sqrt(3 / 7), 0.0, math.sqrt(3 / 7), 1.0])  # Gauss-Lobatto on [0, 1]
 COEFFICIENTS = np.linalg.inv(np.vander(NODES, increasing=True))  # values at nodes -> monomial coefficients
-_EDGE = 1.5
-_TERMS = 16
+_EDGE, _TERMS = 1.5, 16  # the first dropped term of the series is below 1e-17
 
 
 def make_cascade(structure: Structure, mesh: Mesh, rtol: float):
@@ -32,67 +32,67 @@ def make_cascade(structure: Structure, mesh: Mesh, rtol: float):
     assert structure.order is not None
 
     def solve(rhs: Rhs, events: Events, y0: Any, p: Any, q: Any, times: Any) -> Solution:
-        grid = _Grid(mesh, events, times, list(p), [jnp.take_along_axis(qj, mesh.segment, 0) for qj in q])
-        plan = _plan(rhs, structure.n, grid)
+        grid = _Grid(mesh, events, y0, times, list(p), list(q))
         y: list[Any] = [jnp.zeros(())] * structure.n
-        found: dict[int, tuple[Any, Any]] = {}
+        out: list[Any] = [None] * structure.n
         worst = jnp.zeros(y0.shape[1])
         for i in structure.order or ():
-            force = _force(rhs, i, y, grid)
-            y[i], begin, end = _propagate(plan, i, force, grid, y0[i])
-            found[i] = (begin, end)
-            worst = jnp.maximum(worst, _estimate(force, plan, i, grid.h, y[i]))
-        out = jnp.stack([_read(mesh, *found[i]) for i in range(structure.n)], 1)
+            x, force = _settle((_own_rate(rhs, structure.n, i, grid) * grid.h, _force(rhs, i, y, grid)))
+            a = _settle([sum(COEFFICIENTS[k, node] * force[:, node] for node in range(_M)) for k in range(_M)])
+            y[i], begin, end = _settle(_propagate(x, a, grid, i))
+            out[i] = grid.read(begin, end)
+            worst = jnp.maximum(worst, _estimate(a[-1], x, grid.h, y[i]))
         status = jnp.where(worst > rtol, int(Status.MESH_TOO_COARSE), int(Status.OK))
-        return finish(out, status, jnp.full(y0.shape[1], mesh.intervals))
+        return finish(jnp.stack(out, 1), status, jnp.full(y0.shape[1], mesh.intervals))
 
     return solve
 
 
 class _Grid:
-    """Times, lengths, inputs and covariates on the mesh under the current event times; shapes [K, B] or [K, nodes, B]."""
+    """Times, lengths, inputs and covariates on the mesh under the current event times; shapes [K, B] or [K, nodes, B].
 
-    def __init__(self, mesh: Mesh, events: Events, times: Any, p: list[Any], q: list[Any]):
+    Tables over segments are spread over intervals by products with 0/1 masks, whose transpose is a sum (a gather's would be a slow scatter).
+    """
+
+    def __init__(self, mesh: Mesh, events: Events, y0: Any, times: Any, p: list[Any], q: list[Any]):
+        self.mesh, self.p, self.y0 = mesh, p, y0
         stamps = jnp.concatenate([events.edges, times], 0)
         left, right = jnp.take_along_axis(stamps, mesh.left, 0), jnp.take_along_axis(stamps, mesh.right, 0)
         begin = left + mesh.part0 * (right - left)
         self.h = (mesh.part1 - mesh.part0) * (right - left)
         self.t = begin[:, None] + NODES[:, None] * self.h[:, None]
-        self.p, self.q = p, q
-        at = lambda table: jnp.take_along_axis(table, mesh.segment, 0)  # noqa: E731
-        n = events.rate.shape[1]
-        self.rates = [at(events.rate[:, i]) for i in range(n)]
-        self.reset = at(events.reset) * mesh.first
-        self.jumps = [at(events.jump[:, i]) * mesh.first for i in range(n)]
+        mask = (mesh.segment[:, None] == np.arange(events.rate.shape[0])[:, None]).astype(float)  # [K, E, B]
+        first = mask * mesh.first[:, None]
+        self.q = [jnp.einsum("keb,eb->kb", mask, qj) for qj in q]
+        self.rates = list(jnp.einsum("keb,enb->nkb", mask, events.rate))
+        self.jumps = jnp.einsum("keb,enb->nkb", first, events.jump)
+        self.reset = jnp.einsum("keb,eb->kb", first, events.reset)
+        self.kept = _windows(1.0 - self.reset)
+
+    def read(self, begin: Any, end: Any) -> Any:
+        """The value at each observation: the start or the end of its interval."""
+        both = jnp.concatenate([begin, end], 0)
+        return jnp.take_along_axis(both, self.mesh.spot + self.mesh.at_end.astype(int) * self.mesh.intervals, 0)
 
 
-class _Plan(NamedTuple):
-    """What depends on the own rates only, for all states at once: x = lambda h [n, K, B]; decay to each node [n, K, nodes-1, B]; the weights that
-    take the force at the nodes to its effect [n, K, nodes-1, nodes, B]; and the strided products of the interval factors, for the prefix scan.
-    """
-
-    x: Any
-    fade: Any
-    weights: Any
-    strides: list[Any]
+_settle = jax.lax.optimization_barrier  # XLA would otherwise work whole chains out again inside each of their many consumers (4x slower)
 
 
-def _plan(rhs: Rhs, n: int, grid: _Grid) -> _Plan:
-    x = -jnp.stack([_own_rate(rhs, n, i, grid) for i in range(n)]) * grid.h
-    z = -x[:, :, None] * NODES[1:, None]
-    phi = phis(z)
-    c = NODES[1:, None]
-    moments = [math.factorial(k) * c ** (k + 1) * phi[k] for k in range(_M)]
-    weights = jnp.stack([sum(moments[k] * COEFFICIENTS[k, node] for k in range(_M)) for node in range(_M)], 3)
-    fade = jnp.exp(z)
-    return _Plan(x, fade, weights, _strides(fade[:, :, -1] * (1.0 - grid.reset)))
+def _windows(kept: Any) -> list[Any]:
+    """For strides 1, 2, 4, ...: 1 where no reset lies in the window of intervals (k - stride, k] and it does not reach before the first, else 0."""
+    found, shift, k = [], 1, kept.shape[0]
+    while shift < k:
+        found.append(jnp.pad(kept[shift:], ((shift, 0), (0, 0))))
+        kept = kept * jnp.pad(kept[:-shift], ((shift, 0), (0, 0)), constant_values=1.0)
+        shift *= 2
+    return found
 
 
 def _own_rate(rhs: Rhs, n: int, i: int, grid: _Grid) -> Any:
-    """d(dy_i)/dy_i: constant within an interval, so worked out once an interval [K, B]."""
+    """lambda_i = -d(dy_i)/dy_i: constant within an interval, so worked out once an interval [K, B]."""
     zero = jnp.zeros_like(grid.h)
     alone = lambda own: rhs(zero, [own if s == i else zero for s in range(n)], grid.p, grid.q, grid.rates)[i]  # noqa: E731
-    return jax.jvp(alone, (zero,), (jnp.ones_like(zero),))[1]
+    return -jax.jvp(alone, (zero,), (jnp.ones_like(zero),))[1]
 
 
 def _force(rhs: Rhs, i: int, y: list[Any], grid: _Grid) -> Any:
@@ -102,82 +102,80 @@ def _force(rhs: Rhs, i: int, y: list[Any], grid: _Grid) -> Any:
     return jnp.broadcast_to(rhs(grid.t, own, grid.p, q, rates)[i], grid.t.shape)
 
 
-def _propagate(plan: _Plan, i: int, force: Any, grid: _Grid, start: Any) -> tuple[Any, Any, Any]:
-    """Values at the nodes, at interval starts and at interval ends."""
-    driven = grid.h[:, None] * jnp.sum(plan.weights[i] * force[:, None], 2)
-    fade = plan.fade[i]
+def _propagate(x: Any, a: Any, grid: _Grid, i: int) -> tuple[Any, Any, Any]:
+    """Values at the nodes, at interval starts and at interval ends; x = lambda h [K, B], a the force's coefficients [M, K, B]."""
+    z = -x[:, None] * NODES[1:, None]
+    fade, added = _settle((jnp.exp(z), grid.h[:, None] * driven(z, a)))
+    kept, start = 1.0 - grid.reset, grid.y0[i]
     entry = grid.reset * start + grid.jumps[i]
-    added = fade[:, -1] * entry + driven[:, -1]
-    first = fade[:1, -1] * (1.0 - grid.reset[:1]) * start
-    end = _prefix([s[i] for s in plan.strides], jnp.concatenate([added[:1] + first, added[1:]], 0))
-    begin = jnp.concatenate([start[None], end[:-1]], 0) * (1.0 - grid.reset) + entry
-    return jnp.concatenate([begin[:, None], fade * begin[:, None] + driven], 1), begin, end
+    given = fade[:, -1] * entry + added[:, -1]
+    given = given + jnp.pad((fade[:1, -1] * kept[:1] * start), ((0, given.shape[0] - 1), (0, 0)))
+    end = _prefix(jnp.cumsum(x, 0), grid.kept, given)
+    begin = jnp.concatenate([start[None], end[:-1]], 0) * kept + entry
+    return jnp.concatenate([begin[:, None], fade * begin[:, None] + added], 1), begin, end
 
 
-def _strides(alpha: Any) -> list[Any]:
-    """alpha_k alpha_{k-1} ... over 1, 2, 4, ... intervals [n, K, B]; zero where that reaches before the first."""
-    found, shift, k = [], 1, alpha.shape[1]
-    while shift < k:
-        found.append(_shift_in_zeros(alpha[:, shift:], shift))
-        alpha = jnp.concatenate([alpha[:, :shift], alpha[:, shift:] * alpha[:, :-shift]], 1)
-        shift *= 2
-    return found
-
-
-def _shift_in_zeros(x: Any, shift: int) -> Any:
-    return jnp.pad(x, ((0, 0), (shift, 0), (0, 0)))
-
-
-def _prefix(strides: list[Any], beta: Any) -> Any:
-    """e_k = alpha_k e_{k-1} + beta_k for all k by doubling strides."""
-    for level, factor in enumerate(strides):
-        shift = 2**level
-        beta = beta + factor * jnp.pad(beta[:-shift], ((shift, 0), (0, 0)))
+def _prefix(clock: Any, kept: list[Any], beta: Any) -> Any:
+    """e_k = alpha_k e_{k-1} + beta_k for all k by doubling strides; the product of alpha over a window is exp of the clock's difference."""
+    for level, inside in enumerate(kept):
+        shift = ((2**level, 0), (0, 0))
+        late = clock[2**level :] - clock[: -(2**level)]
+        beta = _settle(beta + inside * jnp.pad(jnp.exp(-late) * beta[: -(2**level)], shift))
     return beta
 
 
 @jax.custom_jvp
-def phis(z: Any) -> Any:
-    """phi_1..phi_M of z, stacked first: phi_k(z) = int_0^1 exp((1 - s) z) s^(k-1) / (k-1)! ds.
+def driven(z: Any, a: Any) -> Any:
+    """int_0^c exp(z (1 - s/c)) sum_k a_k s^k ds at the nodes c after the first: sum_k a_k k! c^(k+1) phi_{k+1}(z), z[K, nodes-1, B], a[M, K, B]."""
+    return _weigh(phis(z, _M), a)
+
+
+@driven.defjvp
+def _driven_jvp(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    """Linear in a; phi_k' = phi_k - k phi_{k+1}. Written out, so that the transpose keeps no array over nodes and coefficients together."""
+    (z, a), (dz, da) = primals, tangents
+    full = phis(z, _M + 1)
+    slopes = [full[k] - (k + 1.0) * full[k + 1] for k in range(_M)]
+    return _weigh(full, a), _weigh(full, da) + dz * _weigh(slopes, a)
+
+
+def _weigh(phi: Any, a: Any) -> Any:
+    c = NODES[1:, None]
+    return sum(math.factorial(k) * c ** (k + 1) * phi[k] * a[k][:, None] for k in range(_M))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def phis(z: Any, top: int) -> Any:
+    """phi_1..phi_top of z, stacked first: phi_k(z) = int_0^1 exp((1 - s) z) s^(k-1) / (k-1)! ds.
 
     Downward recursion from a Taylor series where |z| is small, upward recursion elsewhere, each stable where it is used.
     """
-    return _all_phis(z, _M)
-
-
-@phis.defjvp
-def _phis_jvp(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
-    """phi_k' = phi_k - k phi_{k+1}"""
-    full = _all_phis(primals[0], _M + 1)
-    index = jnp.arange(1.0, _M + 1.0).reshape((-1,) + (1,) * primals[0].ndim)
-    return full[:_M], (full[:_M] - index * full[1:]) * tangents[0]
-
-
-def _all_phis(z: Any, top: int) -> Any:
     near = jnp.abs(z) < _EDGE
     small, large = jnp.where(near, z, 0.0), jnp.where(near, 2.0 * _EDGE, z)
     series = jnp.zeros_like(z)
     for j in reversed(range(_TERMS)):
         series = series * small + 1.0 / math.factorial(j + top)
-    down, up = [series], [jnp.expm1(large) / large]
+    series, first = jax.lax.optimization_barrier((series, jnp.expm1(large) / large))  # else each phi below works them out again
+    down, up = [series], [first]
     for k in reversed(range(1, top)):
         down.insert(0, small * down[0] + 1.0 / math.factorial(k))
         up.append((up[-1] - 1.0 / math.factorial(top - k)) / large)
     return jnp.stack([jnp.where(near, d, u) for d, u in zip(down, up, strict=True)])
 
 
-def _estimate(force: Any, plan: _Plan, i: int, h: Any, nodes: Any) -> Any:
+@phis.defjvp
+def _phis_jvp(top: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    """phi_k' = phi_k - k phi_{k+1}"""
+    full = phis(primals[0], top + 1)
+    index = jnp.arange(1.0, top + 1.0).reshape((-1,) + (1,) * primals[0].ndim)
+    return full[:top], (full[:top] - index * full[1:]) * tangents[0]
+
+
+def _estimate(highest: Any, x: Any, h: Any, nodes: Any) -> Any:
     """What the highest coefficient of the interpolated force contributes, against the lane's largest value: an upper estimate of the local error.
 
     The part of c^4 orthogonal to cubics is at most 1/280 on the interval; decay within the interval dampens it.
     """
-    force, x, h, nodes = jax.lax.stop_gradient((force, plan.x[i], h, nodes))
-    highest = sum(COEFFICIENTS[-1, node] * force[:, node] for node in range(_M))
+    highest, x, h, nodes = jax.lax.stop_gradient((highest, x, h, nodes))
     local = jnp.abs(h * highest) / 280.0 / (1.0 + jnp.abs(x))
     return jnp.max(local, 0) / jnp.maximum(jnp.max(jnp.abs(nodes), (0, 1)), 1e-300)
-
-
-def _read(mesh: Mesh, begin: Any, end: Any) -> Any:
-    """The value at each observation: the start or the end of its interval."""
-    late, early = jnp.take_along_axis(end, mesh.spot, 0), jnp.take_along_axis(begin, mesh.spot, 0)
-    return jnp.where(mesh.at_end > 0, late, early)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from pkpd import tracing
 from pkpd.solve.contract import Rhs
 
@@ -49,7 +51,6 @@ _LINEAR = {
     "sub",
     "neg",
     "add_any",
-    "convert_element_type",
     "broadcast_in_dim",
     "reshape",
     "squeeze",
@@ -71,7 +72,9 @@ def _rule(equation: Any, terms: list[Term]) -> list[Term]:
         result = terms[0].times(terms[1])
     elif name == "div":
         result = terms[0].times(terms[1].bend()) if terms[1].all else terms[0]
-    elif (name == "select_n" and not terms[0].all) or (name == "integer_pow" and equation.params["y"] == 1) or name == "stop_gradient":
+    elif (name == "select_n" and not terms[0].all) or (name == "integer_pow" and equation.params["y"] == 1):
+        result = joined
+    elif name == "convert_element_type" and np.issubdtype(equation.params["new_dtype"], np.inexact):  # to an integer is a step function
         result = joined
     else:
         result = _tangle(joined) if joined.all else NOTHING

@@ -1,0 +1,106 @@
+"""Pages and diagrams of the model library, and the list of data-file codes, written from the library itself when the docs are built."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from pkpd import available_models, bolus, describe, load_model
+from pkpd.data import CODES
+from pkpd.model.registry import model_source
+from pkpd.simulate import design
+
+HERE = Path(__file__).resolve().parent
+OUT = HERE / "generated"
+LEAD = {"classic": "Classic pharmacokinetics and pharmacodynamics", "carm": "CAR-macrophages and their cytokines"}
+
+
+def write_all() -> None:
+    """Everything below `generated/`: one page and one diagram a model, the table of solvers, the codes of data files."""
+    (OUT / "models").mkdir(parents=True, exist_ok=True)
+    names = list(available_models())
+    for name in names:
+        described = describe(load_model(name))
+        _write(OUT / "models" / f"{name}.svg", described.diagram)
+        _write(OUT / "models" / f"{name}.md", page(name, described))
+    for family in LEAD:
+        lines = [f"- [`{n}`](../generated/models/{n}.md): {_first(n)}" for n in names if model_source(n).parent.name == family]
+        _write(OUT / f"family_{family}.txt", "\n".join(lines) + "\n")
+    _write(OUT / "solvers.txt", table(("model", "solver", "why"), [(f"`{n}`", f"`{solver(n)[0]}`", solver(n)[1]) for n in names]))
+    _write(OUT / "codes.txt", table(("code", "what", "what it says"), [(f"`{c}`", *_told(*text)) for c, text in CODES.items()]))
+
+
+def page(name: str, described) -> str:
+    """A model's page in MyST: what `pkpd models show` prints, with the diagram."""
+    source = model_source(name)
+    parts = [
+        f"# {name}",
+        f"```{{image}} {name}.svg\n:alt: diagram of {name}\n:class: diagram\n```",
+        *map(_paragraph, described.text.split("\n\n")),
+        *(f"## {title}\n\n{frame(t)}" for title, t in described.tables.items()),
+        f"## Use it\n\nSolved by `{solver(name)[0]}`: {solver(name)[1]}.\n",
+        f"```python\nfrom pkpd.models.{source.parent.name} import {name}\n```",
+        f"The file is `models/{source.parent.name}/{source.name}`; `pkpd models copy {name} my_model.py` copies it.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def solver(name: str) -> tuple[str, str]:
+    """Which solver `Solver()` picks for a model, and why; the mesh, which depends on the data, left out."""
+    model = load_model(name)
+    d = model.vocabulary.doses[0]
+    covariates = pd.DataFrame({q.name: [q.reference] for q in model.covariates}, index=[0])
+    chosen = design(model, bolus((1.0, d.unit), into=d.name), [0.0, 24.0], covariates, name).predictor.chosen
+    return chosen.name, chosen.reason.split(";")[0]
+
+
+def frame(t: pd.DataFrame) -> str:
+    return table(t.columns, t.itertuples(index=False))
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table; bars inside a cell are escaped."""
+    heads = list(columns)
+    lines = [heads, ["---"] * len(heads), *([_cell(v) for v in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = text.replace("|", "\\|")
+    return f"`{text}`" if re.fullmatch(r"[A-Za-z]\w*_\w+", text) else text
+
+
+def _paragraph(text: str) -> str:
+    """A paragraph of a model's text: indented lines are equations and stay as they are."""
+    if any(line.startswith("  ") for line in text.split("\n")):
+        return f"```text\n{textwrap.dedent(text)}\n```"
+    return text.replace("*", "\\*")
+
+
+def _told(what: str, message: str, cure: str) -> tuple[str, str]:
+    """A code's texts, with a word in italics where the file's own values will stand."""
+    filled = [text.replace("*", "\\*").format_map(_Words()).replace("<", "&lt;").strip() for text in (what, message, cure)]
+    return filled[0], " ".join(filled[1:])
+
+
+class _Words(dict):
+    def __missing__(self, key: str) -> str:
+        return {"near": "", "choices": "(The nearest right name, or all.)"}.get(key, f"*{key}*")
+
+
+def _first(name: str) -> str:
+    return available_models()[name]
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:  # unchanged pages are not read again
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_all()

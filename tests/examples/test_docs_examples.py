@@ -1,0 +1,54 @@
+"""The scripts that the pages include do what the pages say of them."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from pkpd import load_model
+
+
+def script(root, name):
+    path = root / "docs" / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_regimen_at_steady_state(root):
+    """Typical theophylline, CL 2.5 L/h: the mean of the last day is the daily dose over CL x 24 h, whichever way it is given."""
+    last = script(root, "what_if_regimens").predictions().loc[96.0:120.0]
+    assert list(last.columns) == ["once a day", "twice a day", "loading dose"]
+    area = np.trapezoid(last.to_numpy(), last.index, axis=0)
+    # 5 % for the trapezium rule at one point an hour and what is missing to steady state (exp(-CL/V 96) = 6e-4)
+    np.testing.assert_allclose(area, 320 / 2.5, rtol=0.05)
+    swing = last.max() / last.min()
+    assert swing["once a day"] > 2 * swing["twice a day"]
+
+
+def test_the_model_of_the_guide(root):
+    page = script(root, "write_a_model")
+    assert page.cells_and_il6.state_names == ("blood", "tissue", "il6")
+    assert page.cells_and_il6.param_names == ("k_home", "k_death", "base", "kout", "rise")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "says"),
+    [
+        ("no_source", "'k_home' has no source"),
+        ("no_giver", "reads 'stimulus', which nothing gives"),
+        ("two_owners", "'il6'"),
+        ("wrong_name", "Did you mean 'blood'?"),
+        ("wrong_units", "pg/mL"),
+        ("adds_apples_to_pears", "adds"),
+    ],
+)
+def test_the_refusals_of_the_guide(root, mistake, says):
+    page = script(root, "write_a_model")
+    assert says in page.refusals()[mistake]
+    assert len(page.refusals()) == len(page.MISTAKES)
+
+
+def test_models_by_name():
+    assert load_model("carm_blood_il6").observable_names == ("car_dna", "il6")
