@@ -56,7 +56,9 @@ def nonlinear(field: Callable[[float, np.ndarray], Any], method: str = "LSODA", 
     return move
 
 
-def walk(move: Move, y0: Any, routes: Mapping[str, Sequence[float]], doses: Sequence[Given], looks: Sequence[tuple[float, float]]) -> np.ndarray:
+def walk(
+    move: Move, y0: Any, routes: Mapping[str, Sequence[float]], doses: Sequence[Given], looks: Sequence[tuple[float, float]]
+) -> np.ndarray:
     """The state at every look [looks, n]: `routes[into]` is the share of a dose that each state takes."""
     start = np.asarray(y0, float)
     stops = [(d.time, d.rank, 0, d) for d in doses] + [(t, r, 1, i) for i, (t, r) in enumerate(looks)]
@@ -89,7 +91,12 @@ def _advance(move: Move, y: np.ndarray, now: float, until: float, running: list[
 # What pkpd reads: the same doses and looks as the long tables of a cohort.
 
 
-def cohort(doses: Sequence[Sequence[Given]], looks: Sequence[Sequence[tuple[float, float]]], observable: str, covariates: Mapping[str, Any] | None = None) -> Any:
+def cohort(
+    doses: Sequence[Sequence[Given]],
+    looks: Sequence[Sequence[tuple[float, float]]],
+    observable: str,
+    covariates: Mapping[str, Any] | None = None,
+) -> Any:
     """A stand-in for a Cohort: one list of doses and of looks for each subject; infusions are cut by resets here, as the data floor does."""
     lines = [(b, d.time, d.rank, d.kind, d.into, *_cut(d, given)) for b, given in enumerate(doses) for d in given]
     table = pd.DataFrame(lines, columns=["subject", "time", "rank", "kind", "target", "amount", "duration"])

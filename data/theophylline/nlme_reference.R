@@ -26,7 +26,7 @@ reference <- rbind(
   row(symbols, exp(table[, "Value"]), exp(table[, "Value"]) * table[, "Std.Error"], c("1/h", "L/h", "L"), "exp of the fixed effect; se by the delta method"),
   row(paste0("omega_", symbols), spread, spread * log_se[1:3], "1", "sd of the random effect on the ln scale; se by the delta method"),
   row("sigma_cp", fit$sigma, fit$sigma * log_se[4], "mg/L", "additive residual sd; se by the delta method"),
-  row("log_likelihood", as.numeric(logLik(fit)), NA, "1", "linearised, maximum likelihood"))
+  row("log_likelihood", as.numeric(logLik(fit)), NA, "1", "linearised; maximum likelihood"))
 reference$estimate <- signif(reference$estimate, 7)
 reference$se <- signif(reference$se, 5)
 write.csv(reference, "nlme_reference.csv", row.names = FALSE, quote = FALSE, na = "")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpyro.distributions as dist
 
-from pkpd import Fit, FitProblem, Population, Sampler, additive_error, load_fit, lognormal, read_cohort, sample
+from pkpd import Fit, FitError, FitProblem, Population, Sampler, additive_error, load_fit, lognormal, read_cohort, sample
 from pkpd.models.classic import one_compartment_oral
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,14 +14,12 @@ SAVED = ROOT / "docs" / "_build" / "theophylline_fit"
 # data
 UNITS = {"TIME": "h", "AMT": "mg", "DV": "mg/L"}
 cohort = read_cohort(DATA, one_compartment_oral, units=UNITS, name="theophylline")
-
 # population
 population = Population(
     ka=lognormal(dist.LogNormal(0.4, 1.0), between=dist.HalfNormal(1.0)),
     CL=lognormal(dist.LogNormal(1.0, 1.0), between=dist.HalfNormal(1.0)),
     V=lognormal(dist.LogNormal(3.5, 1.0), between=dist.HalfNormal(1.0)),
 )
-
 # problem
 problem = FitProblem(
     one_compartment_oral,
@@ -32,11 +30,14 @@ problem = FitProblem(
     title="Theophylline: oral absorption in 12 subjects",
     sampler=Sampler(chains=4, draws=250, warmup=250),
 )
+# end of problem
 
 
 # fit
 def small_fit() -> Fit:
-    """The fit of `problem`, from the folder where an earlier call left it, or made now."""
-    if not (SAVED / "fit.nc").exists():
+    """The fit of `problem`, from the folder where an earlier call left it; made now if there is none, or another model's or data set's."""
+    try:
+        return load_fit(SAVED, problem)
+    except FitError:
         sample(problem, seed=1, progress=False).save(SAVED)
-    return load_fit(SAVED, problem)
+        return load_fit(SAVED, problem)

@@ -15,15 +15,16 @@ ARMS = {"once a day": once, "twice a day": twice, "loading dose": loaded}
 
 # records
 def records(arms=ARMS, hours: int = 120) -> pd.DataFrame:
-    """One subject an arm: its doses, and a look every hour; at the time of a dose, the look comes after it."""
+    """One subject an arm: its doses and a look every hour, at the time of a dose after it."""
     doses = pd.concat([regimen.to_records(one_compartment_oral, id=name) for name, regimen in arms.items()])
-    looks = pd.DataFrame([(name, float(t), 0) for name in arms for t in range(hours + 1)], columns=["ID", "TIME", "EVID"])
-    return pd.concat([doses, looks]).sort_values(["ID", "TIME", "EVID"], ascending=[True, True, False], ignore_index=True)
+    each = [(name, float(t), 0) for name in arms for t in range(hours + 1)]
+    rows = pd.concat([doses, pd.DataFrame(each, columns=["ID", "TIME", "EVID"])])
+    return rows.sort_values(["ID", "TIME", "EVID"], ascending=[True, True, False], ignore_index=True)
 
 
 # simulate
 def predictions() -> pd.DataFrame:
-    """Plasma concentration (mg/L) by hour, one column an arm, for a subject with typical parameters but a clearance of 2.5 L/h."""
+    """Concentration (mg/L) by hour, one column an arm; parameters are typical but for CL."""
     seen = simulate(one_compartment_oral, records(), {"CL": 2.5}, units={"TIME": "h", "AMT": "mg"})
     return seen[seen["EVID"] == 0].pivot(index="TIME", columns="ID", values="cp")[list(ARMS)]
 

@@ -22,7 +22,6 @@ cells_in_body = Component(
     gives=Signal("stimulus", CELLS, "cells that release the cytokine"),
     signals=lambda t, y, p, s: {"stimulus": y.tissue},
 )
-
 # cytokine
 cytokine = Component(
     "cytokine",
@@ -33,7 +32,10 @@ cytokine = Component(
         Param("rise", 30.0, "pg/mL/(1e9 cells)", "rise per cell in tissue, at balance", source=EXAMPLE),
     ),
     reads="stimulus",
-    rates=lambda t, y, p, s: total(gain("il6", p.kout * (p.base + p.rise * s.stimulus)), loss("il6", p.kout * y.il6)),
+    rates=lambda t, y, p, s: total(
+        gain("il6", p.kout * (p.base + p.rise * s.stimulus)),
+        loss("il6", p.kout * y.il6),
+    ),
 )
 
 # compose
@@ -42,6 +44,7 @@ OBSERVED = (
     Observable("il6", "pg/mL", lambda y, p, s: y.il6, "serum IL-6"),
 )
 cells_and_il6 = compose("cells_and_il6", cells_in_body, cytokine, observables=OBSERVED, text=__doc__)
+# end of compose
 
 
 # mistakes
@@ -59,7 +62,8 @@ def two_owners() -> Model:
 
 
 def wrong_name() -> Model:
-    return compose("typing", cells_in_body, cytokine, observables=Observable("cells", CELLS, lambda y, p, s: y.bloood, "cells in blood"))
+    misread = Observable("cells", CELLS, lambda y, p, s: y.bloood, "cells in blood")
+    return compose("typing", cells_in_body, cytokine, observables=misread)
 
 
 def wrong_units() -> Model:

@@ -10,7 +10,10 @@ def carm_cytokines(name: str, *panel: str):
     turnover = [cytokines.cytokine_turnover(c) for c in panel]
     parts = (trafficking.trafficking, trafficking.qpcr, cytokines.driver, cytokines.tolerance, *turnover)
     return compose(
-        name, *parts, observables=[trafficking.car_dna, *map(cytokines.serum, panel)], text=f"CAR-macrophage trafficking driving serum {', '.join(panel)}.\n\n{trafficking.__doc__}\n{cytokines.__doc__}"
+        name,
+        *parts,
+        observables=[trafficking.car_dna, *map(cytokines.serum, panel)],
+        text=f"CAR-macrophage trafficking driving serum {', '.join(panel)}.\n\n{trafficking.__doc__}\n{cytokines.__doc__}",
     )
 
 

@@ -159,4 +159,3 @@ class Model:
     def __repr__(self) -> str:
         seen = ", ".join(self.observable_names) or "nothing"
         return f"Model('{self.name}', {len(self.states)} states, {len(self.params)} parameters, observes {seen})"
-

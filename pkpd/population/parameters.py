@@ -42,7 +42,9 @@ class Individual:
         if (prior is None) == (power is None):
             raise FitError(f"The effect of {covariate} takes power=... (allometric) or prior=... (categorical), one of the two.")
         if self.tied_to is not None:
-            raise FitError(f"A tied parameter takes no effect of its own: it follows '{self.tied_to}'. Put the effect of {covariate} there.")
+            raise FitError(
+                f"A tied parameter takes no effect of its own: it follows '{self.tied_to}'. Put the effect of {covariate} there."
+            )
         made = _power(covariate, reference, power) if power is not None else categorical(covariate, reference, prior)
         return replace(self, effects=(*self.effects, made))
 
@@ -65,13 +67,17 @@ _OUTSIDE = {"log": (-1.0, -1e-9), "logit": (-1.0, -1e-9, 1.0 + 1e-9, 2.0), "iden
 def _individual(word: str, scale: str, prior: Distribution, between: Any, centred: bool | float | None, source: str) -> Individual:
     """Checked: the prior lives where the scale does, and the spread is positive."""
     if any(bool(prior.support(x)) for x in _OUTSIDE[scale]):
-        raise FitError(f"{word}(prior={type(prior).__name__}(...)): this prior reaches values that are not {_INSIDE[scale]}; choose one that does not.")
+        raise FitError(
+            f"{word}(prior={type(prior).__name__}(...)): this prior reaches values that are not {_INSIDE[scale]}; choose one that does not."
+        )
     return Individual(scale, prior, between=_spread(word, between), centred=centred, source=source)
 
 
 def _spread(word: str, between: Any) -> Any:
     if isinstance(between, Distribution) and bool(between.support(-1e-9)):
-        raise FitError(f"{word}(between={type(between).__name__}(...)): a standard deviation is positive; take dist.HalfNormal(0.5), for example.")
+        raise FitError(
+            f"{word}(between={type(between).__name__}(...)): a standard deviation is positive; take dist.HalfNormal(0.5), for example."
+        )
     if isinstance(between, (int, float)) and not between > 0:
         raise FitError(f"{word}(between={between:g}): a standard deviation is positive; leave it out for a parameter that does not vary.")
     return between
@@ -119,7 +125,9 @@ def fixed(value: float, between: Any = None, *, scale: str = "log", source: str 
     if scale not in _TO:
         raise FitError(f"fixed(..., scale={scale!r}): accepted are {', '.join(_TO)}.")
     if (scale == "log" and not value > 0) or (scale == "logit" and not 0 < value < 1):
-        raise FitError(f"fixed({value:g}) on the {scale} scale must be {_INSIDE[scale]}; a value that is not may be fixed with scale='identity'.")
+        raise FitError(
+            f"fixed({value:g}) on the {scale} scale must be {_INSIDE[scale]}; a value that is not may be fixed with scale='identity'."
+        )
     return Individual(scale, value=float(value), between=_spread("fixed", between), source=source)
 
 

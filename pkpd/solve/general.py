@@ -20,16 +20,29 @@ def make_diffrax(method: str, rtol: float, atol: Any, max_steps: int):
         def lane(y0: Any, p: Any, q: Any, times: Any, *tables: Any) -> tuple[Any, Any, Any]:
             return _one_subject(rhs, Events(*tables), y0, p, q, times, method, rtol, atol, max_steps)
 
+        given = (y0, p, q, times, *events[:4])
+        sound = jnp.all(jnp.stack([jnp.all(jnp.isfinite(x), axis=tuple(range(jnp.ndim(x) - 1))) for x in given]), 0)
+        safe = [jnp.where(sound, x, 1.0) for x in (y0, p, q)] + [times] + [jnp.where(sound, x, 0.0) for x in events[:4]]
         last = lambda x: jnp.moveaxis(jnp.asarray(x), -1, 0)  # noqa: E731
-        y, failed, steps = jax.vmap(lane)(last(y0), last(p), last(q), last(times), *map(last, events))
+        y, failed, steps = jax.vmap(lane)(*map(last, safe), last(events.segment))
         status = jnp.where(failed, int(Status.STEPS_EXHAUSTED), int(Status.OK))
-        return finish(jnp.moveaxis(y, 0, -1), status, steps)
+        status = jnp.where(sound, status, int(Status.NOT_FINITE))
+        return finish_from(given, jnp.moveaxis(y, 0, -1), status, steps)
 
     return solve
 
 
+def finish_from(given: Any, y: Any, status: Any, steps: Any) -> Solution:
+    """As `finish`, with the NaN gradient of a failed subject sent straight to what was given: diffrax's linear solves throw when handed a NaN."""
+    failed = status != Status.OK
+    poison = jnp.where(failed, jnp.nan, 0.0) * sum(jnp.sum(x, axis=tuple(range(jnp.ndim(x) - 1))) for x in given)
+    return finish(jnp.where(failed, 0.0, y) + jnp.where(failed, poison, 0.0), status, steps)
+
+
 def _one_subject(rhs: Rhs, ev: Events, y0: Any, p: Any, q: Any, times: Any, method: str, rtol: float, atol: Any, max_steps: int) -> Any:
     import diffrax as dfx
+
+    solver = dfx.Tsit5() if method == "tsit5" else dfx.Kvaerno5()
 
     def field(t: Any, y: Any, inputs: Any) -> Any:
         q_e, rate = inputs
@@ -37,21 +50,20 @@ def _one_subject(rhs: Rhs, ev: Events, y0: Any, p: Any, q: Any, times: Any, meth
 
     def segment(y: Any, given: Any) -> Any:
         e, begin, end, jump, rate, reset, q_e = given
-        moved = end > begin
-        inputs = (q_e, rate)
+        moved, inputs = end > begin, (q_e, rate)
         y = y * (1.0 - reset) + y0 * reset + jump
         mine = jnp.where(ev.segment == e, times, end)
         inside = jnp.where(mine < begin, begin, jnp.where(mine > end, end, mine))  # not clip: its slope at a tie is a half
         stops = jnp.sort(_held(inside))
-        start, stop = _held(begin), jnp.where(moved, _held(end), _held(begin) + 1.0)
         solution = dfx.diffeqsolve(
-            dfx.ODETerm(lambda t, y, _: field(t, y, inputs) * moved), dfx.Tsit5() if method == "tsit5" else dfx.Kvaerno5(), start, stop, None, y - _drift(field, begin, y, inputs), None,
-            stepsize_controller=dfx.ClipStepSizeController(dfx.PIDController(rtol=rtol, atol=atol), step_ts=stops),
+            dfx.ODETerm(lambda t, y, _: field(t, y, inputs) * moved), solver, _held(begin), jnp.where(moved, _held(end), _held(begin) + 1.0),
+            None, y - _drift(field, begin, y, inputs), stepsize_controller=dfx.ClipStepSizeController(dfx.PIDController(rtol=rtol, atol=atol), step_ts=stops),
             saveat=dfx.SaveAt(ts=stops, t1=True), max_steps=max_steps, throw=False,
         )  # fmt: skip
-        saved, final = solution.ys[:-1][jnp.argsort(jnp.argsort(_held(inside)))], solution.ys[-1]
-        values = saved + jax.vmap(lambda t, x: _drift(field, t, x, inputs))(inside, saved)
         failed = moved & (solution.result != dfx.RESULTS.successful)
+        ys = jnp.where(failed, y, solution.ys)  # where it failed they are infinite, and the next segment must not start there
+        saved, final = ys[:-1][jnp.argsort(jnp.argsort(_held(inside)))], ys[-1]
+        values = saved + jax.vmap(lambda t, x: _drift(field, t, x, inputs))(inside, saved)
         return final + _drift(field, end, final, inputs), (values, failed, jnp.where(moved, solution.stats["num_steps"], 0))
 
     rows = (jnp.arange(ev.jump.shape[0]), ev.edges[:-1], ev.edges[1:], ev.jump, ev.rate, ev.reset, jnp.moveaxis(q, 1, 0))

@@ -13,7 +13,11 @@ from pkpd.models.classic import indirect_response_II, one_compartment_oral
 from pkpd.solve import Status
 from tests.oracle import Given, cohort
 
-DOSES = [[Given(0.0, 5.0, "route"), Given(24.0, 3.0, "route", rank=9.0)], [Given(0.0, 4.0, "route", duration=1.0)], [Given(1.0, 2.0, "route")]]
+DOSES = [
+    [Given(0.0, 5.0, "route"), Given(24.0, 3.0, "route", rank=9.0)],
+    [Given(0.0, 4.0, "route", duration=1.0)],
+    [Given(1.0, 2.0, "route")],
+]
 LOOKS = [[(1.0, 1.0), (30.0, 10.0)], [(0.5, 1.0), (4.0, 2.0), (24.0, 3.0)], [(2.0, 3.0)]]
 
 
@@ -29,8 +33,24 @@ CASES = {
     "closed_form": (one_compartment_oral, "oral", "cp", Solver(), "CL", np.nan, Status.NOT_FINITE),
     "cascade, not a number": (carm_blood_il6, "infusion", "il6", Solver(), "k_LB", np.nan, Status.NOT_FINITE),
     "cascade, thousandfold rates": (carm_blood_il6, "infusion", "il6", Solver(), "k_LB", 1000.0, Status.MESH_TOO_COARSE),
-    "diffrax, step limit": (indirect_response_II, "oral", "effect", Solver(method="tsit5", max_steps=60), "kout", 1e4, Status.STEPS_EXHAUSTED),
-    "diffrax, not a number": (indirect_response_II, "oral", "effect", Solver(method="kvaerno5", max_steps=60), "Emax", np.nan, Status.NOT_FINITE),
+    "diffrax, step limit": (
+        indirect_response_II,
+        "oral",
+        "effect",
+        Solver(method="tsit5", max_steps=60),
+        "kout",
+        1e4,
+        Status.STEPS_EXHAUSTED,
+    ),
+    "diffrax, not a number": (
+        indirect_response_II,
+        "oral",
+        "effect",
+        Solver(method="kvaerno5", max_steps=60),
+        "Emax",
+        np.nan,
+        Status.NOT_FINITE,
+    ),
 }
 
 
@@ -62,7 +82,9 @@ def test_the_others_are_untouched(case):
     others = [0, 2]
     np.testing.assert_allclose(np.asarray(broken_value)[lane != 1], np.asarray(value)[lane != 1], rtol=1e-12)
     for n in gradient:
-        np.testing.assert_allclose(np.asarray(broken_gradient[n])[others], np.asarray(gradient[n])[others], rtol=1e-10, atol=1e-14, err_msg=n)
+        np.testing.assert_allclose(
+            np.asarray(broken_gradient[n])[others], np.asarray(gradient[n])[others], rtol=1e-10, atol=1e-14, err_msg=n
+        )
 
 
 def test_the_reason_is_a_sentence(case):
@@ -95,7 +117,10 @@ def test_padding_and_order_change_nothing(name):
         value, gradient = jax.jit(lambda th: (p(th), jax.grad(lambda v: p(v).sum())(th)))(theta)
         return np.asarray(value), {n: np.asarray(g) for n, g in gradient.items()}, p.schedule.row_lane
 
-    crowded = [*DOSES, [Given(2.0 * k, 1.0, "route", rank=3.0 * k, duration=0.5) for k in range(5)]], [*LOOKS, [(t, 40.0) for t in np.arange(1.0, 30.0, 3.1)]]
+    crowded = (
+        [*DOSES, [Given(2.0 * k, 1.0, "route", rank=3.0 * k, duration=0.5) for k in range(5)]],
+        [*LOOKS, [(t, 40.0) for t in np.arange(1.0, 30.0, 3.1)]],
+    )
     turned = [mine[::-1] for mine in crowded]
     alone, gradient, _ = run([DOSES[0]], [LOOKS[0]])
     tolerance = 1e-9 if name == "tsit5" else 1e-12

@@ -92,5 +92,7 @@ def test_a_fit_is_refused_with_another_model_or_data(tmp_path):
 def test_the_seed_is_required_and_whole():
     with pytest.raises(TypeError):
         sample(small.problem())
-    with pytest.raises(FitError, match=r"sample\(\.\.\., seed=1\.5\): a whole number is needed; it is stored with the fit and repeats it\."):
+    with pytest.raises(
+        FitError, match=r"sample\(\.\.\., seed=1\.5\): a whole number is needed; it is stored with the fit and repeats it\."
+    ):
         sample(small.problem(), seed=1.5)

@@ -18,7 +18,9 @@ DOSE = 5.0
 @pytest.fixture(scope="module")
 def blood():
     """theta -> S B at T after a bolus of 5e9 cells, on the default mesh."""
-    return jax.jit(predictor(carm_trafficking, cohort([[Given(0.0, DOSE, "infusion")]], [[(t, 1.0) for t in T]], "car_dna", {"HER2": [3.0]})))
+    return jax.jit(
+        predictor(carm_trafficking, cohort([[Given(0.0, DOSE, "infusion")]], [[(t, 1.0) for t in T]], "car_dna", {"HER2": [3.0]}))
+    )
 
 
 def formula(p, t=T):

@@ -21,7 +21,11 @@ def subjects(route: str) -> tuple[list[list[Given]], list[list[tuple[float, floa
         [give(-2.0, 5.0)],  # before the origin of time; looked at before and after by rank
         [give(0.0, 4.0, duration=2.0), give(1.0, 3.0, duration=2.5), give(1.5, 1.0, rank=6.0)],  # overlapping infusions and a bolus within
         [give(12.0 * k, 2.0, rank=5.0 + 10 * k) for k in range(4)],  # repeated doses, with a look before and after the second
-        [give(0.0, 6.0, duration=6.0), give(2.0, 0.0, rank=6.0, kind="reset"), give(4.0, 2.0, rank=7.0)],  # a reset stops a running infusion
+        [
+            give(0.0, 6.0, duration=6.0),
+            give(2.0, 0.0, rank=6.0, kind="reset"),
+            give(4.0, 2.0, rank=7.0),
+        ],  # a reset stops a running infusion
         [give(0.0, 3.0), give(3.0, 2.0, rank=6.0, kind="reset_dose", duration=1.0)],  # a reset with an infusion of its own
         [],  # nothing given
     ]

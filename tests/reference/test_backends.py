@@ -8,7 +8,14 @@ import pytest
 from pkpd import Solver
 from pkpd.model import predictor
 from pkpd.models.carm import carm_blood_il6
-from pkpd.models.classic import indirect_response_I, indirect_response_II, indirect_response_III, indirect_response_IV, one_compartment_oral, two_compartment_oral
+from pkpd.models.classic import (
+    indirect_response_I,
+    indirect_response_II,
+    indirect_response_III,
+    indirect_response_IV,
+    one_compartment_oral,
+    two_compartment_oral,
+)
 from tests.oracle import cohort, linear, nonlinear
 from tests.reference import systems
 from tests.reference.scenario import expected, subjects
@@ -36,7 +43,11 @@ def agree(got, exact, tolerance):
     ("method", "options", "tolerance"),
     [
         ("closed_form", {}, 1e-12),  # rounding
-        ("cascade", {}, 2e-6),  # default mesh: the estimate of one interval is (lambda h)^4 / 280 / 120 of the force with lambda h up to 0.75
+        (
+            "cascade",
+            {},
+            2e-6,
+        ),  # default mesh: the estimate of one interval is (lambda h)^4 / 280 / 120 of the force with lambda h up to 0.75
         ("cascade", FINE, 2e-8),  # five nodes: halving the mesh gains 2^-6 or more
         ("kvaerno5", TIGHT, 1e-7),  # hundred times rtol
         ("tsit5", TIGHT, 1e-7),
@@ -84,9 +95,7 @@ def carm_exact():
     return exact
 
 
-@pytest.mark.parametrize(
-    ("method", "options", "tolerance"), [("cascade", {}, 5e-6), ("cascade", FINE, 2e-7), ("kvaerno5", TIGHT, 1e-7)]
-)
+@pytest.mark.parametrize(("method", "options", "tolerance"), [("cascade", {}, 5e-6), ("cascade", FINE, 2e-7), ("kvaerno5", TIGHT, 1e-7)])
 def test_cells_and_cytokine(carm_exact, method, options, tolerance):
     """The default mesh: 5e-6 of each state's peak (IL-6 follows a curved drive at 2.1/h, the hardest of the eight)."""
     got = states(carm_blood_il6, "infusion", "il6", Solver(method=method, **options), carm_blood_il6.typical)

@@ -20,7 +20,12 @@ from tests.oracle import Given, cohort, linear, nonlinear, slope, walk
 from tests.reference import systems
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-11}
-DOSES = [Given(-1.0, 2.0, "route"), Given(3.0, 4.0, "route", duration=2.0, rank=2.0), Given(7.0, 0.0, "route", rank=5.0, kind="reset"), Given(8.0, 3.0, "route", rank=6.0)]
+DOSES = [
+    Given(-1.0, 2.0, "route"),
+    Given(3.0, 4.0, "route", duration=2.0, rank=2.0),
+    Given(7.0, 0.0, "route", rank=5.0, kind="reset"),
+    Given(8.0, 3.0, "route", rank=6.0),
+]
 LOOKS = [(0.5, 1.0), (3.0, 1.0), (4.0, 3.0), (6.5, 4.0), (9.0, 7.0), (30.0, 8.0)]
 
 
@@ -50,9 +55,7 @@ def oral_exact(p):
     return walk(linear(systems.one_oral(p)), [0, 0], {"oral": [1, 0]}, named("oral"), LOOKS)
 
 
-@pytest.mark.parametrize(
-    ("method", "options", "tolerance"), [("closed_form", {}, 1e-9), ("cascade", {}, 1e-5), ("kvaerno5", TIGHT, 1e-6)]
-)
+@pytest.mark.parametrize(("method", "options", "tolerance"), [("closed_form", {}, 1e-9), ("cascade", {}, 1e-5), ("kvaerno5", TIGHT, 1e-6)])
 def test_parameters_of_one_compartment(method, options, tolerance):
     """1e-9: what extrapolated differences of an exact exponential leave; 1e-5: the default mesh."""
     check_parameters(one_compartment_oral, "oral", "cp", Solver(method=method, **options), ("ka", "CL"), oral_exact, tolerance)
@@ -91,7 +94,11 @@ def rhs(t, y, p, q, r):
 
 def table(x):
     """Doses and looks; (start, rank before) and (third, both ranks) are looks at a dose's own time."""
-    doses = [Given(0.0, x["bolus"], "depot"), Given(x["start"], x["infused"], "central", x["duration"], rank=5.0), Given(x["third"], 80.0, "depot", rank=20.0)]
+    doses = [
+        Given(0.0, x["bolus"], "depot"),
+        Given(x["start"], x["infused"], "central", x["duration"], rank=5.0),
+        Given(x["third"], 80.0, "depot", rank=20.0),
+    ]
     looks = [(1.0, 1.0), (4.0, 1.0), (5.0, 10.0), (x["look"], 12.0), (10.0, 13.0), (12.0, 31.0), (20.0, 32.0)]
     return doses, looks
 

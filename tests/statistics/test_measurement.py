@@ -56,7 +56,9 @@ def test_lognormal_residual_is_a_density_of_y_not_of_its_logarithm():
 def test_rows_of_different_kind_side_by_side():
     logs = np.array([True, False])
     law = Measurement(jnp.asarray([np.log(2.0), 2.0]), jnp.asarray([0.5, 0.3]), logs, np.array([0, 1]), np.array([np.nan, np.nan]))
-    np.testing.assert_allclose(law.log_prob(jnp.asarray([1.7, -1.0])), [stats.lognorm(0.5, scale=2.0).logpdf(1.7), stats.norm(2, 0.3).logcdf(-1.0)], rtol=1e-12)
+    np.testing.assert_allclose(
+        law.log_prob(jnp.asarray([1.7, -1.0])), [stats.lognorm(0.5, scale=2.0).logpdf(1.7), stats.norm(2, 0.3).logcdf(-1.0)], rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("z", [-1e8, -1e4, -200.0, -40.0, -21.0, -19.9, -5.0, 0.0, 3.0, 9.0, 40.0])
@@ -107,13 +109,19 @@ def test_forty_standard_deviations_away_value_and_gradient_are_finite(cens, away
     np.testing.assert_allclose(value, exact, rtol=1e-12, atol=1e-300)
 
 
-@pytest.mark.parametrize("error", [lognormal_error(0.5), proportional_error(0.3), combined_error(0.7, 0.3), combined_error(0.7, 0.3, form=1)])
+@pytest.mark.parametrize(
+    "error", [lognormal_error(0.5), proportional_error(0.3), combined_error(0.7, 0.3), combined_error(0.7, 0.3, form=1)]
+)
 def test_no_drug_yet_is_finite_where_it_is_below_the_limit(error):
     """A prediction of exactly zero, left-censored, with and without a lower limit: value and gradient in f finite."""
 
     def score(f):
         mean, sd = error.mean_sd(f, error.draw("y"))
-        return Measurement(mean, sd, np.full(2, error.logs), np.array([1, 1]), np.array([np.nan, 0.0])).log_prob(jnp.asarray([50.0, 50.0])).sum()
+        return (
+            Measurement(mean, sd, np.full(2, error.logs), np.array([1, 1]), np.array([np.nan, 0.0]))
+            .log_prob(jnp.asarray([50.0, 50.0]))
+            .sum()
+        )
 
     value, slope = jax.value_and_grad(score)(jnp.zeros(2))
     assert np.isfinite(value) and np.isfinite(slope).all()

@@ -86,7 +86,9 @@ def test_weights_may_be_traced():
 
 def test_scales_fixed_tied_and_effects():
     population = Population(
-        CL=lognormal(dist.LogNormal(1.0, 0.5), between=0.4).effect("WT", reference=70, power=0.75).effect("SEX", reference=0, prior=dist.Normal(0, 1)),
+        CL=lognormal(dist.LogNormal(1.0, 0.5), between=0.4)
+        .effect("WT", reference=70, power=0.75)
+        .effect("SEX", reference=0, prior=dist.Normal(0, 1)),
         F=logit_normal(dist.Beta(2, 2), between=0.5),
         E0=normal(dist.Normal(0, 1), between=2.0),
         V=fixed(30.0),
@@ -114,7 +116,9 @@ def test_the_sites_are_the_documented_ones():
     made = {n: lognormal(dist.LogNormal(0.0, 1.0), between=half) for n in ("CL", "V", "ka")}
     population = Population(**made, correlation=Correlation(("CL", "V"), 1.0))
     sites, _ = trace(population, NOTHING, {})
-    public = {"CL", "V", "ka", "omega_CL", "omega_V", "omega_ka", "corr_CL_V"} | {f"{p}{n}{s}" for n in made for p, s in (("eta_", ""), ("", "_i"))}
+    public = {"CL", "V", "ka", "omega_CL", "omega_V", "omega_ka", "corr_CL_V"} | {
+        f"{p}{n}{s}" for n in made for p, s in (("eta_", ""), ("", "_i"))
+    }
     assert public | {"chol_CL_V", "raw_CL_V", "raw_ka"} == set(sites)
     assert set(population.sites(NOTHING)) == {"CL", "V", "ka", "omega_CL", "omega_V", "omega_ka", "corr_CL_V"}
 
@@ -122,7 +126,9 @@ def test_the_sites_are_the_documented_ones():
 def test_prior_draws_have_the_stated_correlation_and_spread():
     """LKJ(1) in two dimensions is uniform on (-1, 1): variance 1/3; phi has sd omega. 20 000 draws, four standard errors."""
     population = Population(
-        CL=lognormal(dist.LogNormal(0.0, 0.1), between=0.4), V=lognormal(dist.LogNormal(0.0, 0.1), between=0.2), correlation=Correlation(("CL", "V"), 1.0)
+        CL=lognormal(dist.LogNormal(0.0, 0.1), between=0.4),
+        V=lognormal(dist.LogNormal(0.0, 0.1), between=0.2),
+        correlation=Correlation(("CL", "V"), 1.0),
     )
 
     def model():

@@ -14,15 +14,24 @@ V = lognormal(dist.LogNormal(3.0, 0.5), between=0.2)
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Population(CL=dist.Normal(0, 1)), r"Population\(CL=...\) takes lognormal\(...\), logit_normal\(...\), normal\(...\), fixed\(...\) or tied"),
-        (lambda: Population(CL=CL, V=fixed(3.0), correlation=("CL", "V")), "correlation names 'V', which has no between-subject variability here"),
+        (
+            lambda: Population(CL=dist.Normal(0, 1)),
+            r"Population\(CL=...\) takes lognormal\(...\), logit_normal\(...\), normal\(...\), fixed\(...\) or tied",
+        ),
+        (
+            lambda: Population(CL=CL, V=fixed(3.0), correlation=("CL", "V")),
+            "correlation names 'V', which has no between-subject variability here",
+        ),
         (lambda: Population(CL=CL, V=V, correlation=("CL", "W")), "correlation names 'W'.*Known: CL, V"),
         (lambda: Population(CL=CL, V=V, correlation=("CL",)), r"A correlation joins at least two parameters; got \['CL'\]"),
         (lambda: Population(CL=CL, V=V, K=V, correlation=[("CL", "V"), ("V", "K")]), "'V' stands in two correlation groups"),
         (lambda: Population(k=tied("CLL"), CL=CL), "'k' is tied to 'CLL'.*CL"),
         (lambda: Population(k=tied("k")), "'k' is tied to 'k'"),
         (lambda: Population(k=tied("j"), j=tied("CL"), CL=CL), "'k' is tied to 'j', which is not a free or fixed parameter"),
-        (lambda: CL.effect("WT", reference=70), r"The effect of WT takes power=... \(allometric\) or prior=... \(categorical\), one of the two"),
+        (
+            lambda: CL.effect("WT", reference=70),
+            r"The effect of WT takes power=... \(allometric\) or prior=... \(categorical\), one of the two",
+        ),
         (lambda: CL.effect("WT", reference=70, power=1, prior=dist.Normal(0, 1)), "one of the two"),
         (lambda: CL.effect("WT", reference=0, power=0.75), "The reference of a power effect must be positive; WT has 0"),
         (lambda: fixed(1.0, scale="logg"), r"fixed\(..., scale='logg'\): accepted are log, logit, identity"),
@@ -31,7 +40,10 @@ V = lognormal(dist.LogNormal(3.0, 0.5), between=0.2)
         (lambda: lognormal(dist.LogNormal(0, 1), between=0.0), "between=0"),
         (lambda: lognormal(dist.LogNormal(0, 1), between=-0.3), "between=-0.3"),
         (lambda: lognormal(dist.Normal(0, 1)), r"lognormal\(prior=Normal\(...\)\): this prior reaches values that are not positive"),
-        (lambda: lognormal(dist.LogNormal(0, 1), between=dist.Normal(0, 1)), r"lognormal\(between=Normal\(...\)\): a standard deviation is positive"),
+        (
+            lambda: lognormal(dist.LogNormal(0, 1), between=dist.Normal(0, 1)),
+            r"lognormal\(between=Normal\(...\)\): a standard deviation is positive",
+        ),
         (lambda: tied("CL").effect("WT", reference=70, power=0.75), "A tied parameter takes no effect of its own: it follows 'CL'"),
     ],
 )

@@ -16,7 +16,11 @@ NAMES = ("CL", "V", "ka")
 
 @pytest.fixture(scope="module")
 def space():
-    rows = [(i, t, e, a, y, "oral", "cp") for i in (1, 2, 3) for t, e, a, y in ((0.0, 1, 300.0, np.nan), (2.0, 0, 0.0, 7.0 + i), (12.0, 0, 0.0, 3.0 + i))]
+    rows = [
+        (i, t, e, a, y, "oral", "cp")
+        for i in (1, 2, 3)
+        for t, e, a, y in ((0.0, 1, 300.0, np.nan), (2.0, 0, 0.0, 7.0 + i), (12.0, 0, 0.0, 3.0 + i))
+    ]
     table = pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "DV", "CMT", "DVID"])
     cohort = read_cohort(table, one_compartment_oral, units={"TIME": "h", "AMT": "mg", "DV": {"cp": "mg/L"}})
     each = {n: lognormal(dist.LogNormal(np.log(v), 0.5), between=dist.HalfNormal(0.5)) for n, v in (("CL", 2.8), ("V", 32.0), ("ka", 1.5))}
