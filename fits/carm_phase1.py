@@ -83,7 +83,7 @@ def fit_problem(records, truth, quick: bool, name: str = "carm_phase1") -> FitPr
         simulated=True,
         truth=truth,
         assumptions=ASSUMPTIONS,
-        sampler=Sampler(chains=4, draws=draws, warmup=draws, target_accept=0.98, max_tree_depth=8),
+        sampler=Sampler(chains=4, draws=draws, warmup=draws, target_accept=0.95, max_tree_depth=8),
         solver=Solver(mesh_growth=0.5),
         what_if=regimens,
     )

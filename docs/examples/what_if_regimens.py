@@ -11,6 +11,7 @@ twice = oral((160, "mg")).every((12, "h"), times=10)
 loaded = oral((240, "mg")) + oral((160, "mg")).every((12, "h"), times=9).at((12, "h"))
 
 ARMS = {"once a day": once, "twice a day": twice, "loading dose": loaded}
+# end of regimens
 
 
 # records
@@ -27,8 +28,8 @@ def predictions() -> pd.DataFrame:
     """Concentration (mg/L) by hour, one column an arm; parameters are typical but for CL."""
     seen = simulate(one_compartment_oral, records(), {"CL": 2.5}, units={"TIME": "h", "AMT": "mg"})
     return seen[seen["EVID"] == 0].pivot(index="TIME", columns="ID", values="cp")[list(ARMS)]
+    # end of simulate
 
 
-# end
 if __name__ == "__main__":
     print(predictions().loc[96:120].describe().loc[["min", "mean", "max"]])

@@ -77,6 +77,7 @@ def adds_apples_to_pears() -> Model:
 
     careless = Component("careless", cytokine.states, cytokine.params, rates, reads="stimulus")
     return compose("careless", cells_in_body, careless, observables=OBSERVED)
+    # end of mistakes
 
 
 MISTAKES = (no_source, no_giver, two_owners, wrong_name, wrong_units, adds_apples_to_pears)
@@ -94,7 +95,6 @@ def refusals() -> dict[str, str]:
     return told
 
 
-# end
 if __name__ == "__main__":
     from pkpd import describe
 

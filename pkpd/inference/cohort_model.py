@@ -17,6 +17,8 @@ def cohort_model(problem: FitProblem) -> Callable[..., None]:
 
     `weights` maps a varying parameter to its centring weight (0 non-centred, 1 centred); `observed=False` leaves `dv` to be sampled, which is
     the prior or posterior predictive. Any NumPyro inference runs on it.
+
+    >>> numpyro.infer.MCMC(numpyro.infer.NUTS(cohort_model(problem)), num_warmup=500, num_samples=500)   # doctest: +SKIP
     """
 
     def model(weights: Mapping[str, Any] | None = None, observed: bool = True) -> None:

@@ -67,6 +67,8 @@ def load_fit(directory: str | Path, problem: FitProblem | None = None) -> Fit:
     """Read a fit back from `directory`; with `problem`, what-ifs can be run on it (a changed model or data set is refused).
 
     Raises `FitError` when there is no fit, or it belongs to another model or data.
+
+    >>> load_fit("build/theophylline", problem).verdict.headline                           # doctest: +SKIP
     """
     path = Path(directory) / "fit.nc"
     if not path.is_file():

@@ -131,6 +131,14 @@ def predict(model: Model, theta: Mapping[str, Any], cohort: Any, solver: Solver 
     `theta` maps parameter names to one number or one value a subject [N]; parameters not named stay at the model's typical value.
     Differentiable and jit-able in `theta`; a subject whose integration fails is NaN in value and gradient.
     Raises `ModelError` for a name or a shape that does not fit.
+
+    >>> import pandas as pd
+    >>> from pkpd.data import read_cohort
+    >>> from pkpd.models.classic import one_compartment_iv
+    >>> rows = pd.DataFrame({"ID": 1, "TIME [h]": [0, 10], "AMT [mg]": [320, 0], "DV [mg/L]": [None, 4.0]})
+    >>> concentrations = predict(one_compartment_iv, {"CL": 3.2}, read_cohort(rows, one_compartment_iv))  # 10 exp(-1)
+    >>> [f"{c:.4f}" for c in concentrations]
+    ['3.6788']
     """
     return predictor(model, cohort, solver)(theta)
 

@@ -33,9 +33,10 @@ class Correlation:
 
 
 class Population:
-    """Population(CL=lognormal(...), V=lognormal(...), correlation=("CL", "V")): parameters not named stay at the model's typical value.
+    """How parameters vary over subjects, by name; a parameter not named stays at the model's typical value.
 
-    `correlation` is one group of names, or a `Correlation`, or a sequence of those. Raises `FitError` for names that do not fit.
+    Write `Population(CL=lognormal(...), V=lognormal(...), correlation=("CL", "V"))`; `correlation` is one group of names, or a
+    `Correlation`, or a sequence of those. Raises `FitError` for names that do not fit.
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal

@@ -29,10 +29,14 @@ def _arm(problem: FitProblem, name: str, regimen: Regimen, single: float, total:
     unit = problem.model.vocabulary.doses[0].unit
     found = []
     if max(amounts) > single * (1 + 1e-9):
-        found.append(f"{name}: extrapolation, its largest dose {max(amounts):g} x {unit} exceeds the largest given, {single:g}.")
+        found.append(f"{name}: extrapolation, its largest dose {_amount(max(amounts), unit)} exceeds the largest given, {single:g}.")
     if sum(amounts) > total * (1 + 1e-9):
-        found.append(f"{name}: extrapolation, its total dose {sum(amounts):g} x {unit} exceeds the largest total given, {total:g}.")
+        found.append(f"{name}: extrapolation, its total dose {_amount(sum(amounts), unit)} exceeds the largest total given, {total:g}.")
     return found
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:.4g} x {unit}" if unit[:1].isdigit() else f"{value:.4g} {unit}"
 
 
 def _prior_driven(fit: Any) -> list[str]:

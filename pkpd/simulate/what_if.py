@@ -35,9 +35,10 @@ def what_if(
 
     `times` (h) rise. `subjects="new"` draws random effects from the fitted variability for `n_subjects` virtual subjects, whose covariates are
     resampled from the cohort unless a table is given; "posterior" uses the cohort's own subjects. Draws and random effects are the same in every arm,
-    so differences between arms are sharp. A fit that did not converge is refused. `attrs["extrapolation"]` says what lies outside the studied doses.
+    so differences between arms are sharp. A fit that did not converge gives runs marked
+    `attrs["converged"] = 0`, which plots badge and the report withholds. `attrs["extrapolation"]` says what lies outside the studied doses.
 
-    Raises `FitError` when the fit carries no problem, did not converge and is not a trial run, or a value has no use.
+    Raises `FitError` when the fit carries no problem or a value has no use.
 
     >>> runs = what_if(fit, {"double": bolus((640, "mg"))}, times=[1, 2, 4, 8], key=jax.random.PRNGKey(0))   # doctest: +SKIP
     """

@@ -1,7 +1,7 @@
 """Exact solution of small linear systems: y' = M y + u, with M from the equations by differentiation and exp(M tau) in Newton's form.
 
 exp(M tau) v = f[x1] v + f[x1,x2] (M - x1) v + f[x1,x2,x3] (M - x1)(M - x2) v, over the eigenvalues x_i of M (real in compartment models);
-a constant input adds the same sum with one more node at zero.
+a constant input u makes it the same sum for one state more, a constant 1, whose eigenvalue is zero.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from pkpd.solve.contract import Events, Rhs, Solution, Status, finish
-from pkpd.solve.divided import divided_exp
+from pkpd.solve.divided import ascending, divided_exp
 from pkpd.solve.structure import Structure
 
 
@@ -72,13 +72,18 @@ def eigenvalues(m: list[list[Any]], groups: Sequence[tuple[int, ...]]) -> list[A
     return values
 
 
-def newton(m: list[list[Any]], x: Sequence[Any], coefficients: Sequence[Any], v: Sequence[Any]) -> list[Any]:
-    """sum_k coefficients[k] (M - x1)...(M - xk) v"""
-    n, w = len(v), list(v)
-    result = [coefficients[0] * wi for wi in w]
-    for k in range(1, n):
-        w = [sum(m[i][j] * w[j] for j in range(n)) - x[k - 1] * w[i] for i in range(n)]
-        result = [a + coefficients[k] * b for a, b in zip(result, w, strict=True)]
+def advance(m: list[list[Any]], x: Sequence[Any], tau: Any, y: Sequence[Any], u: Sequence[Any]) -> list[Any]:
+    """y after tau under y' = M y + u: Newton's form for the matrix [[M, u], [0, 0]] applied to (y, 1); x its eigenvalues in ascending order.
+
+    The fastest first: then (M - x1) has no negative entry in a compartment model and the leading terms do not cancel.
+    """
+    n, w, one = len(y), list(y), 1.0
+    differences = divided_exp(x, tau)
+    result = [differences[0] * wi for wi in w]
+    for difference, node in zip(differences[1:], x[:-1], strict=True):
+        w = [sum(m[i][j] * w[j] for j in range(n)) - node * w[i] + one * u[i] for i in range(n)]
+        one = -node * one
+        result = [a + difference * b for a, b in zip(result, w, strict=True)]
     return result
 
 
@@ -92,7 +97,8 @@ def make_closed_form(structure: Structure):
         # Without covariates the matrix is one for all segments [B]; with them it is [E, B].
         at_segments = [jnp.broadcast_to(pk, q.shape[1:]) for pk in p] if len(q) else list(p)
         m, constant = matrix(rhs, n, at_segments, list(q))
-        x = eigenvalues(m, groups)
+        values = eigenvalues(m, groups)
+        x = ascending([*values, jnp.zeros_like(values[0])])
         inputs = events.rate + jnp.stack(constant, -2)
         starts = _segment_starts(events, y0, m, x, inputs)
         take = lambda table: jnp.take_along_axis(table, events.segment, 0)  # noqa: E731
@@ -101,16 +107,10 @@ def make_closed_form(structure: Structure):
         y0s, us = ([take(table[:, i]) for i in range(n)] for table in (starts, inputs))
         if len(q):
             m, x = [[take(mij) for mij in row] for row in m], [take(xi) for xi in x]
-        y = jnp.stack(_advance(m, x, tau, y0s, us), 1)
+        y = jnp.stack(advance(m, x, tau, y0s, us), 1)
         return finish(y, jnp.full(lanes, int(Status.OK)), jnp.full(lanes, events.rate.shape[0]))
 
     return solve
-
-
-def _advance(m: list[list[Any]], x: list[Any], tau: Any, y: Sequence[Any], u: Sequence[Any]) -> list[Any]:
-    free = newton(m, x, divided_exp(x, tau), y)
-    driven = newton(m, x, divided_exp([jnp.zeros_like(x[0]), *x], tau)[1:], u)
-    return [a + b for a, b in zip(free, driven, strict=True)]
 
 
 def _segment_starts(events: Events, y0: Any, m: Any, x: Any, inputs: Any) -> Any:
@@ -121,7 +121,7 @@ def _segment_starts(events: Events, y0: Any, m: Any, x: Any, inputs: Any) -> Any
         (jump, reset, length, u), own = segment
         m_e, x_e = own if varies else (m, x)
         y = y * (1.0 - reset) + y0 * reset + jump
-        return jnp.stack(_advance(m_e, x_e, length, list(y), list(u))), y
+        return jnp.stack(advance(m_e, x_e, length, list(y), list(u))), y
 
     lengths = jnp.diff(events.edges, axis=0)
     return jax.lax.scan(step, y0, ((events.jump, events.reset, lengths, inputs), (m, x) if varies else None))[1]

@@ -72,9 +72,7 @@ def _rule(equation: Any, terms: list[Term]) -> list[Term]:
         result = terms[0].times(terms[1])
     elif name == "div":
         result = terms[0].times(terms[1].bend()) if terms[1].all else terms[0]
-    elif (name == "select_n" and not terms[0].all) or (name == "integer_pow" and equation.params["y"] == 1):
-        result = joined
-    elif name == "convert_element_type" and np.issubdtype(equation.params["new_dtype"], np.inexact):  # to an integer is a step function
+    elif (name == "select_n" and not terms[0].all) or (name == "integer_pow" and equation.params["y"] == 1) or (name == "convert_element_type" and np.issubdtype(equation.params["new_dtype"], np.inexact)):
         result = joined
     else:
         result = _tangle(joined) if joined.all else NOTHING

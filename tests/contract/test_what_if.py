@@ -36,7 +36,7 @@ def test_a_linear_model_doubles_with_the_dose(runs):
 
 def test_what_was_not_studied_is_said(runs):
     notes = " ".join(runs.attrs["extrapolation"])
-    assert "double: extrapolation, its largest dose 200 x mg exceeds the largest given, 100." in notes
+    assert "double: extrapolation, its largest dose 200 mg exceeds the largest given, 100." in notes
     assert "once" not in notes
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pkpd.solve.divided import divided_exp
+from pkpd.solve.divided import ascending, divided_exp
 from tests.exact.decimals import divided
 
 # Nodes are eigenvalues (and a zero) in 1/h: apart, close, equal, on both sides of the switch to the series at (spread x tau) = 0.5.
@@ -17,7 +17,7 @@ TAUS = (1e-3, 1.0, 30.0)
 
 @pytest.fixture(scope="module")
 def computed():
-    last = jax.jit(lambda x, tau: divided_exp([x[i] for i in range(4)], tau)[-1])
+    last = jax.jit(lambda x, tau: divided_exp(ascending([x[i] for i in range(4)]), tau)[-1])
     return last, jax.jit(jax.grad(last, argnums=(0, 1)))
 
 

@@ -4,13 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pkpd.solve.cascade import COEFFICIENTS, NODES, phis as all_phis
+from pkpd.solve.cascade import COEFFICIENTS, NODES, phis
 from tests.exact.decimals import phi, phi_slope
-
-
-def phis(z):
-    return all_phis(z, 5)
-
 
 Z = np.array([-700.0, -40.0, -6.0, -1.5001, -1.4999, -0.7, -1e-3, -1e-12, 0.0, 1e-8, 0.4, 1.4999, 1.5001, 9.0])
 
