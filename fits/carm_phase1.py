@@ -48,7 +48,7 @@ def population() -> Population:
     def spec(name: str):
         kind = logit_normal if name in priors.UNIT_INTERVAL else lognormal
         between = dist.HalfNormal(SPREAD[name]) if name in SPREAD else None
-        return kind(priors.PRIORS[name], between=between, source="prior of models/carm/priors.py")
+        return kind(priors.PRIORS[name], between=between)
 
     ratios = {name: tied(other, times) for name, (other, times) in priors.TIED.items() if other in priors.PRIORS}
     return Population(**{name: spec(name) for name in priors.PRIORS}, **ratios)

@@ -14,6 +14,7 @@ from pkpd.inference.geometry import Geometry
 from pkpd.inference.predictive import Predictive, over_draws
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import provenance
+from pkpd.inference.report_facts import report_facts
 from pkpd.inference.sample import Draws
 from pkpd.inference.space import Space
 from pkpd.inference.verdict import judge, summarise
@@ -42,7 +43,7 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
         "summary": summary.to_json(orient="records", double_precision=15),
         "verdict": json.dumps(verdict.as_dict()),
         "provenance": json.dumps(provenance(problem, sampler, seed)),
-        "report": json.dumps(_report(problem, geometry, draws)),
+        "report": json.dumps(report_facts(problem, geometry, draws)),
     }
     return tree
 
@@ -146,44 +147,3 @@ def _constant(problem: FitProblem) -> xr.Dataset:
         values = problem.cohort.covariates[name].to_numpy()
         data[f"covariate_{name}"] = ("subject_id", values.astype(str) if values.dtype == object else values)
     return xr.Dataset(data, coords={"subject_id": list(problem.cohort.subjects)})
-
-
-def _report(problem: FitProblem, geometry: Geometry, draws: Draws) -> dict[str, Any]:
-    """What the report prints besides numbers: priors, fixed parameters, choices that were made."""
-    population, chosen = problem.population, problem.predictor.chosen
-    free = set(population.estimated)
-    tied = {n: f"{v.times:g} x {v.tied_to}" for n, v in population.parameters.items() if v.tied_to}
-    fixed = [
-        {"name": p.name, "value": population.parameters[p.name].value if p.name in population.parameters and population.parameters[p.name].value else p.value,
-         "unit": p.unit, "source": p.source, "tied": tied.get(p.name, "")}
-        for p in problem.model.params if p.name not in free
-    ]  # fmt: skip
-    described = {p.name: (p.meaning, p.source) for p in problem.model.params}
-    parameters = [
-        {"name": s, "unit": problem.site_unit(s), "prior": problem.prior_text(s), "meaning": described.get(s, ("", ""))[0],
-         "source": (population.parameters[s].source if s in free else "") or described.get(s, ("", "prior stated in the fit file"))[1]}
-        for s in problem.population_sites
-    ]  # fmt: skip
-    centring = ", ".join(f"{n} {float(w):.2f}" for n, w in geometry.weights.items())
-    steps = ", ".join(f"{x:.2g}" for x in draws.step_size)
-    return {
-        "title": problem.title or problem.name,
-        "simulated": problem.simulated,
-        "parameters": parameters,
-        "fixed": fixed,
-        "noise": {o: e.kind for o, e in problem.noise.items()},
-        "noise_equations": {o: e.equation for o, e in problem.noise.items()},
-        "truth": dict(problem.truth),
-        "equations": problem.model.text,
-        "solver": {"name": chosen.name, "reason": chosen.reason},
-        "centring": {n: float(w) for n, w in geometry.weights.items()},
-        "failures": {"warm-up divergences": draws.warmup_divergences, "sampling divergences": int(draws.stats["diverging"].sum())},
-        "assumptions": [
-            *problem.assumptions,
-            *problem.cohort.notes,
-            f"Solver: {chosen.name} ({chosen.reason}).",
-            f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
-            f"NUTS step sizes after warm-up: {steps}; metric: Fisher information at the mode with spreads held, refined in warm-up.",
-            "Intervals are equal-tailed 90 % intervals.",
-        ],
-    }

@@ -66,7 +66,8 @@ _OUTSIDE = {"log": (-1.0, -1e-9), "logit": (-1.0, -1e-9, 1.0 + 1e-9, 2.0), "iden
 
 def _individual(word: str, scale: str, prior: Distribution, between: Any, centred: bool | float | None, source: str) -> Individual:
     """Checked: the prior lives where the scale does, and the spread is positive."""
-    if any(bool(prior.support(x)) for x in _OUTSIDE[scale]):
+    support: Any = prior.support
+    if any(bool(support(x)) for x in _OUTSIDE[scale]):
         raise FitError(
             f"{word}(prior={type(prior).__name__}(...)): this prior reaches values that are not {_INSIDE[scale]}; choose one that does not."
         )

@@ -52,7 +52,7 @@ def _lane(schedule: Schedule, b: int, start: float, growth: float) -> tuple[list
         anchors = [(e, None), *((n_edges + m, m) for m in inside), (e + 1, None)]
         rows_before = len(rows)
         for (a, before), (c, m) in itertools.pairwise(anchors):
-            if None not in (m, before) and stamp[a] == stamp[c]:  # padding repeats a time
+            if m is not None and before is not None and stamp[a] == stamp[c]:  # padding repeats a time
                 spots[m] = spots[before]
                 continue
             if m is None and stamp[a] == stamp[c] and len(rows) > rows_before and e >= segment.max():  # nothing is read beyond

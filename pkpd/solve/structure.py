@@ -66,17 +66,24 @@ def _rule(equation: Any, terms: list[Term]) -> list[Term]:
     joined = NOTHING
     for term in terms:
         joined = joined | term
-    if name in _LINEAR:
+    if _keeps(name, equation, terms):
         result = joined
     elif name == "mul":
         result = terms[0].times(terms[1])
     elif name == "div":
         result = terms[0].times(terms[1].bend()) if terms[1].all else terms[0]
-    elif (name == "select_n" and not terms[0].all) or (name == "integer_pow" and equation.params["y"] == 1) or (name == "convert_element_type" and np.issubdtype(equation.params["new_dtype"], np.inexact)):
-        result = joined
     else:
         result = _tangle(joined) if joined.all else NOTHING
     return [result] * len(equation.outvars)
+
+
+def _keeps(name: str, equation: Any, terms: list[Term]) -> bool:
+    """Whether a primitive leaves the degree of its inputs as it is."""
+    if name == "convert_element_type":
+        return np.issubdtype(equation.params["new_dtype"], np.inexact)
+    if name == "select_n":
+        return not terms[0].all
+    return name in _LINEAR or name == "stop_gradient" or (name == "integer_pow" and equation.params["y"] == 1)
 
 
 def _tangle(term: Term) -> Term:

@@ -58,6 +58,6 @@ def test_sampler_settings_are_checked():
 def test_what_is_fixed_and_what_varies_is_listed():
     problem = small.problem(population=small.population(V=fixed(20.0)))
     assert problem.population_sites == ["CL", "omega_CL", "sigma_cp"]
-    assert problem.prior_text("CL") == "LogNormal(loc=1, scale=0.7)"
+    assert problem.prior_text("CL") == "LogNormal: median 2.72, 90 % 0.86 to 8.63"
     assert problem.site_unit("CL") == "L/h"
     assert np.isfinite(problem.rows.dv).all()

@@ -27,8 +27,12 @@ def space():
     return Space(FitProblem(one_compartment_oral, cohort, Population(**each, correlation=("CL", "V")), {"cp": proportional_error(0.2)}))
 
 
-def test_individual_parameters_stay(space):
-    tools = _Tools(space)
+@pytest.fixture(scope="module")
+def tools(space):
+    return _Tools(space)
+
+
+def test_individual_parameters_stay(space, tools):
     old = space.full_weights
     z = space.start(old) + 0.3 * jnp.asarray(np.random.default_rng(5).normal(size=space.size))
     new = {"CL": jnp.asarray(0.2), "V": jnp.asarray(0.7), "ka": jnp.asarray(0.4)}
@@ -37,9 +41,8 @@ def test_individual_parameters_stay(space):
         np.testing.assert_allclose(after[f"{n}_i"]["value"], before[f"{n}_i"]["value"], rtol=1e-12)
 
 
-def test_weights_come_from_the_data_for_grouped_parameters_too(space):
+def test_weights_come_from_the_data_for_grouped_parameters_too(space, tools):
     """Two samples of a subject say something of CL and V and little of ka; all weights lie between none and full."""
-    tools = _Tools(space)
     w = _weights(space, tools, space.start(space.full_weights), space.full_weights)
     assert set(w) == set(NAMES) and all(0 <= float(v) <= 1 for v in w.values())
     assert float(w["CL"]) > 0.5 > float(w["ka"])

@@ -1,0 +1,70 @@
+"""What a report prints besides numbers: priors in words, what was fixed, what was assumed, what was chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pkpd.inference.geometry import Geometry
+from pkpd.inference.problem import FitProblem
+from pkpd.inference.sample import Draws
+from pkpd.model import describe
+
+
+def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws) -> dict[str, Any]:
+    """What the report prints besides numbers: priors, fixed parameters, choices that were made."""
+    chosen = problem.predictor.chosen
+    centring = ", ".join(f"{n} {float(w):.2f}" for n, w in geometry.weights.items())
+    steps = ", ".join(f"{x:.2g}" for x in draws.step_size)
+    return {
+        "title": problem.title or problem.name,
+        "simulated": problem.simulated,
+        "parameters": _sampled(problem),
+        "fixed": _fixed(problem),
+        "diagram": describe(problem.model).diagram,
+        "noise": {o: e.kind for o, e in problem.noise.items()},
+        "noise_equations": {o: e.equation for o, e in problem.noise.items()},
+        "truth": dict(problem.truth),
+        "equations": problem.model.text,
+        "solver": {"name": chosen.name, "reason": chosen.reason},
+        "centring": {n: float(w) for n, w in geometry.weights.items()},
+        "failures": {"warm-up divergences": draws.warmup_divergences, "sampling divergences": int(draws.stats["diverging"].sum())},
+        "assumptions": [
+            *problem.assumptions,
+            *problem.cohort.notes,
+            f"Solver: {chosen.name} ({chosen.reason}).",
+            f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
+            f"NUTS step sizes after warm-up: {steps}; metric: Fisher information at the mode with spreads held, refined in warm-up.",
+            "Intervals are equal-tailed 90 % intervals.",
+        ],
+    }
+
+
+def _sampled(problem: FitProblem) -> list[dict[str, Any]]:
+    """Unit, prior, meaning and source of every sampled population site."""
+    stated = {n: v.source for n, v in problem.population.parameters.items()}
+    known = {p.name: p for p in problem.model.params}
+    rows = []
+    for site in problem.population_sites:
+        meaning, source = (known[site].meaning, known[site].source) if site in known else (_meaning(site), "prior stated in the fit file")
+        told = {"name": site, "unit": problem.site_unit(site), "prior": problem.prior_text(site)}
+        rows.append({**told, "meaning": meaning, "source": stated.get(site) or source})
+    return rows
+
+
+def _meaning(site: str) -> str:
+    kind, _, rest = site.partition("_")
+    words = {"omega": "between-subject sd of", "sigma": "residual sd of", "beta": "covariate effect on", "corr": "correlation of"}
+    return f"{words.get(kind, '')} {rest.removeprefix('add_')}".strip()
+
+
+def _fixed(problem: FitProblem) -> list[dict[str, Any]]:
+    """Parameters that are not estimated: held at a value, or tied to another one."""
+    specs, rows = problem.population.parameters, []
+    for p in problem.model.params:
+        spec = specs.get(p.name)
+        if spec is not None and spec.prior is not None:
+            continue
+        tied = spec is not None and spec.tied_to is not None
+        value = f"{spec.times:g} x {spec.tied_to}" if tied else spec.value if spec is not None and spec.value is not None else p.value
+        rows.append({"name": p.name, "value": value, "unit": p.unit, "source": (spec.source if spec is not None else "") or p.source})
+    return rows
