@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-RHAT, ESS, DIVERGENT, EBFMI = 1.01, 400.0, 0.001, 0.3
+RHAT, ESS, EBFMI = 1.01, 400.0, 0.3
+DIVERGENT, TOO_DIVERGENT = 0.001, 0.01  # above the first a warning in the headline, above the second no convergence
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the fit converged, said first; `reasons` name what fell short, `next_steps` what to do."""
+    """Whether the fit converged, said first; `reasons` name what fell short (warnings, where it converged), `next_steps` what to do."""
 
     converged: bool
     headline: str
@@ -41,8 +42,11 @@ def summarise(posterior: xr.Dataset, names: Sequence[str]) -> pd.DataFrame:
 
 
 def judge(summary: pd.DataFrame, stats: xr.Dataset, stopped: bool = False) -> Verdict:
-    """Converged when R-hat <= 1.01 and bulk and tail ESS >= 400 for every population parameter, at most 0.1 % divergent, E-BFMI >= 0.3."""
-    reasons, steps = [], []
+    """Converged when R-hat <= 1.01 and bulk and tail ESS >= 400 for every population parameter, at most 1 % divergent, E-BFMI >= 0.3.
+
+    More than 0.1 % of divergent draws is a warning: it does not fail the fit, and it stands in the headline.
+    """
+    reasons, warnings, steps = [], [], []
     poor = summary[~(summary["rhat"] <= RHAT)]
     if len(poor):
         reasons.append(f"R-hat above {RHAT} for {_worst(poor, 'rhat', True)}.")
@@ -55,14 +59,20 @@ def judge(summary: pd.DataFrame, stats: xr.Dataset, stopped: bool = False) -> Ve
     reasons += _energy(stats)
     rate = float(stats["diverging"].mean())
     if rate > DIVERGENT:
-        reasons.append(
-            f"{int(stats['diverging'].sum())} of {stats['diverging'].size} draws diverged ({100 * rate:.2f} %, limit {100 * DIVERGENT:.1f} %)."
-        )
+        limits = f"more than {100 * DIVERGENT:.1f} % is a warning, more than {100 * TOO_DIVERGENT:.0f} % fails."
+        (reasons if rate > TOO_DIVERGENT else warnings).append(f"{_divergent(stats)}; {limits}")
         steps.append("Divergences: raise target_accept, or give the weakly informed spreads (omega) tighter priors.")
     if stopped:
         reasons.append("The run was interrupted before all draws were made.")
-    headline = f"Converged: {_numbers(summary)}." if not reasons else f"NOT CONVERGED: {reasons[0]}"
-    return Verdict(not reasons, headline, tuple(reasons), tuple(steps))
+    if reasons:
+        return Verdict(False, f"NOT CONVERGED: {reasons[0]}", (*reasons, *warnings), tuple(steps))
+    headline = f"Converged, with a warning: {_numbers(summary)}; {_divergent(stats)}." if warnings else f"Converged: {_numbers(summary)}."
+    return Verdict(True, headline, tuple(warnings), tuple(steps))
+
+
+def _divergent(stats: xr.Dataset) -> str:
+    flags = stats["diverging"]
+    return f"{int(flags.sum())} of {flags.size} draws diverged ({100 * float(flags.mean()):.2f} %)"
 
 
 def _energy(stats: xr.Dataset) -> list[str]:

@@ -22,7 +22,7 @@ class Solver:
     """How to integrate: method ("auto" picks by structure), tolerances (atol relative to each state's scale), step limit, and the cascade's mesh.
 
     The cascade's intervals are at most `mesh_first + mesh_growth` x time since the last event; `mesh_rtol` bounds its error estimate relative to the
-    largest value (pessimistic: on the flagship, subjects that pass 1e-2 carry errors below 1e-4 for rates up to 100 times the typical ones).
+    largest value (pessimistic: on the flagship, subjects that pass 1e-2 carry errors below 2e-4 of the peak for rates up to 100 times the typical ones).
     `mesh_first=None` takes 0.4 / (fastest rate that drives another state, at typical values), between 0.02 and 1 h.
 
     >>> Solver(rtol=1e-8).method

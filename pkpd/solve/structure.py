@@ -83,7 +83,8 @@ def _keeps(name: str, equation: Any, terms: list[Term]) -> bool:
         return np.issubdtype(equation.params["new_dtype"], np.inexact)
     if name == "select_n":
         return not terms[0].all
-    return name in _LINEAR or name == "stop_gradient" or (name == "integer_pow" and equation.params["y"] == 1)
+    # stop_gradient is not among them: matrices and own rates are found by differentiation, which it hides from.
+    return name in _LINEAR or (name == "integer_pow" and equation.params["y"] == 1)
 
 
 def _tangle(term: Term) -> Term:

@@ -1,0 +1,61 @@
+"""The verdict on draws whose faults are planted."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from pkpd.inference.verdict import judge, summarise
+
+
+def posterior(shift: float = 0.0, draws: int = 1000) -> xr.Dataset:
+    x = np.random.default_rng(0).normal(size=(4, draws))
+    x[0] += shift
+    return xr.Dataset({"CL": (("chain", "draw"), x)})
+
+
+def stats(divergent: int, draws: int = 1000) -> xr.Dataset:
+    flags = np.zeros((4, draws), bool)
+    flags.ravel()[:divergent] = True
+    energy = np.random.default_rng(1).normal(size=(4, draws))
+    return xr.Dataset({"diverging": (("chain", "draw"), flags), "energy": (("chain", "draw"), energy)})
+
+
+def verdict(shift: float = 0.0, divergent: int = 0, draws: int = 1000):
+    return judge(summarise(posterior(shift, draws), ["CL"]), stats(divergent, draws))
+
+
+def test_good_draws_converge():
+    found = verdict()
+    assert found.converged
+    assert found.reasons == ()
+    assert found.headline.startswith("Converged: largest R-hat 1.00")
+
+
+def test_a_chain_elsewhere_does_not():
+    found = verdict(shift=2.0)
+    assert not found.converged
+    assert found.headline.startswith("NOT CONVERGED: R-hat above 1.01 for CL (")
+    assert found.next_steps[0].startswith("The chains disagree: run longer")
+
+
+def test_too_few_draws_do_not():
+    found = verdict(draws=50)
+    assert not found.converged
+    assert any(r.startswith("Effective sample size below 400 for CL (") for r in found.reasons)
+
+
+def test_a_few_divergences_warn_and_many_fail():
+    few, many = verdict(divergent=8), verdict(divergent=41)
+    assert few.converged
+    assert few.headline.startswith("Converged, with a warning: ")
+    assert few.headline.endswith("; 8 of 4000 draws diverged (0.20 %).")
+    assert few.reasons == ("8 of 4000 draws diverged (0.20 %); more than 0.1 % is a warning, more than 1 % fails.",)
+    assert not many.converged
+    assert many.headline == "NOT CONVERGED: 41 of 4000 draws diverged (1.03 %); more than 0.1 % is a warning, more than 1 % fails."
+
+
+def test_the_summary_holds_quantiles_of_the_pooled_draws():
+    data = posterior()
+    row = summarise(data, ["CL"]).iloc[0]
+    pooled = data["CL"].values.ravel()
+    assert list(pd.Series(row)[["q5", "q50", "q95"]]) == list(np.quantile(pooled, [0.05, 0.5, 0.95]))
