@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ def what_if(
     *,
     times: Any,
     key: Any,
-    subjects: Literal["new", "posterior"] = "new",
+    subjects: str = "new",
     n_subjects: int = 100,
     draws: int = 100,
     covariates: pd.DataFrame | None = None,
