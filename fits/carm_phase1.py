@@ -40,7 +40,7 @@ ASSUMPTIONS = (
     "Fixed, not estimated: k_Ld, k_Td = k_Ad, k_Pd, k_Hd, k_Bd, the ratio k_BP/k_BH, and no return from the liver (k_HB = 0).",
     "The lung empties faster than the blood (k_LB + k_Ld > total exit): the flip-flop twin of the blood curve is held off by the priors only.",
     "Viability and CAR+ fraction of each patient's product are known; the dose that enters the model is infused cells x viability x CAR+ fraction.",
-    "Prior-driven here (no biopsies): k_BT, k_act, h2, omega_A.",
+    "Prior-driven here (no biopsies): k_BT, k_act, h2, weight_A.",
 )
 
 

@@ -1,11 +1,11 @@
 """Cytokine release with tolerance: cells in lung, liver and (antigen-activated) tumour stimulate production; exposure dampens it.
 
-    u       = (L + H) + omega_A A                                        driver, 1e9 lung-or-liver-equivalent cells
+    u       = (L + H) + weight_A A                                        driver, 1e9 lung-or-liver-equivalent cells
     dZ/dt   = k_Z (u - Z)                                                tolerance follows the driver
     dC_j/dt = kout_j (base_j + gain_j u / (1 + Z/Z50)) - kout_j C_j      C_j(0) = base_j
 
 `gain_j` is base_j s_j of the usual indirect-response form, in pg/mL per 1e9 cells: base and slope alone are hardly told apart (correlation -0.99)
-when the baseline lies below the limit of quantification. The lung and liver weight is 1; only `omega_A` is a free weight.
+when the baseline lies below the limit of quantification. The lung and liver weight is 1; only `weight_A` is a free weight.
 Form: indirect response III (Dayneka 1993) with a moderator (Gabrielsson & Weiner). A release term that does not need HER2 is required:
 macrophages without a CAR raised IL-6 and IL-8 with dose (Hennemann 1997).
 """
@@ -26,10 +26,10 @@ CYTOKINES = {
 
 driver = Component(
     "driver",
-    params=Param("omega_A", 50.0, "1", "weight of an activated tumour cell against a lung or liver cell", source="assumption"),
+    params=Param("weight_A", 50.0, "1", "weight of an activated tumour cell against a lung or liver cell", source="assumption"),
     reads=("cells_lung_liver", "cells_active"),
     gives=Signal("stimulus", CELLS, "lung-or-liver-equivalent cells that release cytokines"),
-    signals=lambda t, y, p, s: {"stimulus": s.cells_lung_liver + p.omega_A * s.cells_active},
+    signals=lambda t, y, p, s: {"stimulus": s.cells_lung_liver + p.weight_A * s.cells_active},
 )
 
 tolerance = Component(

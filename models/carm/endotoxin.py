@@ -1,8 +1,8 @@
 """Cytokines of volunteers given a bolus of endotoxin: macrophage activation as a short transit chain, then the turnover of each cytokine.
 
-    dE/dt  = -k_E E                                   endotoxin, dose in ng/kg
-    dA1/dt = k_A (E - A1)      dA2/dt = k_A (A1 - A2) activation, early and late
-    dC_j/dt = kout_j (base_j + gain_j A) - kout_j C_j A = A1 for TNF, A2 for IL-6, IL-8, IL-10;  C_j(0) = base_j
+    dE/dt   = -k_E E                                       endotoxin, dose in ng/kg
+    dA_1/dt = k_A (E - A_1)    dA_n/dt = k_A (A_{n-1} - A_n), n = 2..5        activation: a delay of five stages
+    dC_j/dt = kout_j (base_j + gain_j A) - kout_j C_j      A = A_3 for TNF, A_5 for IL-6, IL-8, IL-10;  C_j(0) = base_j
 
 A deliberately small description of the 20-volunteer bolus data of Windoloski, Olufsen et al. 2024 (Exp Physiol, doi 10.1113/EP091552), whose own
 model has 43 parameters. The chain and which stage drives which cytokine are assumptions: TNF is the first to peak.
@@ -17,27 +17,32 @@ DOSE = "ng/kg"
 FITTED = "assumption: order of magnitude of the observed peaks"
 DRIVEN_BY = {"tnf": ("early", 1000.0), "il6": ("late", 1500.0), "il8": ("late", 1200.0), "il10": ("late", 80.0)}
 
+STAGES = tuple(f"A{n}" for n in range(1, 6))
+
+
+def rates(t, y, p, s):
+    feeds = (y.lps, *(y[name] for name in STAGES))
+    chain = [(gain(name, p.k_A * feed), loss(name, p.k_A * y[name])) for name, feed in zip(STAGES, feeds, strict=False)]
+    return total(loss("lps", p.k_E * y.lps), chain)
+
+
 activation = Component(
     "activation",
-    states=(
-        State("lps", DOSE, "endotoxin in the circulation"),
-        State("A1", DOSE, "activation, early stage"),
-        State("A2", DOSE, "activation, late stage"),
-    ),
+    states=(State("lps", DOSE, "endotoxin in the circulation"), *(State(name, DOSE, f"activation, stage {name[1:]}") for name in STAGES)),
     params=(
         Param("k_E", 1.0, "1/h", "elimination of endotoxin", source="kE of the macrophage endotoxin model (Windoloski 2024, files)"),
-        Param("k_A", 1.0, "1/h", "rate of activation", source="assumption: peaks between 1.5 and 3 h"),
+        Param(
+            "k_A",
+            4.0,
+            "1/h",
+            "rate of each stage of activation",
+            source="assumption: five stages in about 1.25 h, peaks between 1.5 and 3 h",
+        ),
     ),
-    rates=lambda t, y, p, s: total(
-        loss("lps", p.k_E * y.lps),
-        gain("A1", p.k_A * y.lps),
-        loss("A1", p.k_A * y.A1),
-        gain("A2", p.k_A * y.A1),
-        loss("A2", p.k_A * y.A2),
-    ),
+    rates=rates,
     doses=Dose("endotoxin", into="lps", unit=DOSE),
-    gives=(Signal("early", DOSE, "early activation"), Signal("late", DOSE, "late activation")),
-    signals=lambda t, y, p, s: {"early": y.A1, "late": y.A2},
+    gives=(Signal("early", DOSE, "activation at the third stage"), Signal("late", DOSE, "activation at the fifth stage")),
+    signals=lambda t, y, p, s: {"early": y.A3, "late": y.A5},
 )
 
 turnover = [cytokine_turnover(name, drive, DOSE, value, FITTED) for name, (drive, value) in DRIVEN_BY.items()]

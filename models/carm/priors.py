@@ -38,7 +38,7 @@ PRIORS = {
     "base_il6": around(0.71, 1.0),
     "kout_il6": around_above(2.1, 0.5, 1.0),
     "gain_il6": around(85.0, 1.5),  # a typical peak of 150 pg/mL after 5e9 infused cells
-    "omega_A": around(50.0, 1.5),
+    "weight_A": around(50.0, 1.5),
     "k_Z": around(0.03, 1.0),
     "Z50": around(0.5, 1.0),
 }

@@ -53,7 +53,8 @@ class _Tools:
     def __init__(self, space: Space):
         self.space = space
         labels = space.labels()
-        self.held = jnp.asarray([n.startswith(("omega_", "chol_")) for n in labels])
+        spreads = {f"omega_{n}" for n in space.problem.population.varying}
+        self.held = jnp.asarray([n in spreads or n.startswith("chol_") for n in labels])
         self.value_grad = jax.jit(jax.value_and_grad(space.potential))
         self.data = jax.jit(self._data)
         self._prior_curvature = jax.jit(jax.hessian(space.prior))

@@ -18,6 +18,8 @@ from pkpd.noise import ResidualError
 from pkpd.population import Population
 from pkpd.solve import Solver
 
+RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_")
+
 
 @dataclass(frozen=True)
 class Sampler:
@@ -86,6 +88,8 @@ class FitProblem:
             if name not in self.model.param_names:
                 found.append(f"Population names '{name}', which {self.model.name} does not have. {choices(name, self.model.param_names)}")
                 continue
+            if name.startswith(RESERVED):
+                found.append(f"'{name}' begins like a site of the fit ({', '.join(RESERVED)}); give the parameter another name.")
             support = self.model.param(name).support
             wants = {"positive": ("log",), "nonnegative": ("log", "identity"), "unit": ("logit",), "real": ("identity", "log", "logit")}[
                 support

@@ -38,7 +38,7 @@ def carm_blood_il6(p: Params, her2: float):
 
     def field(t, y):
         lung, blood, liver, spleen, tumour, active, z, c = y
-        u = lung + liver + p["omega_A"] * active
+        u = lung + liver + p["weight_A"] * active
         return [
             -(p["k_LB"] + p["k_Ld"]) * lung,
             p["k_LB"] * lung - exits * blood,

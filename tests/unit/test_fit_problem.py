@@ -63,3 +63,22 @@ def test_what_is_fixed_and_what_varies_is_listed():
     assert re.fullmatch(r"LogNormal: median 2\.\d+, 90 % 0\.8\d* to 8\.\d+", problem.prior_text("CL"))  # quantiles of 4000 draws
     assert problem.site_unit("CL") == "L/h"
     assert np.isfinite(problem.rows.dv).all()
+
+
+def test_a_parameter_named_like_a_site_is_refused():
+    from pkpd import Component, FitProblem, Observable, Param, State, compose, loss, total
+
+    pool = Component(
+        "pool",
+        states=State("central", "mg", "drug"),
+        params=Param("omega_CL", 0.1, "1/h", "a rate with an unlucky name", source="assumption: test"),
+        rates=lambda t, y, p, s: total(loss("central", p.omega_CL * y.central)),
+    )
+    model = compose("unlucky", pool, observables=[Observable("cp", "mg", lambda y, p, s: y.central * 1.0, "amount")])
+    table = small.records().assign(CMT=lambda t: np.where(t["EVID"] == 1, "central", ""))
+    cohort = read_cohort(table, model=model, units={"TIME": "h", "AMT": "mg", "DV": "mg"})
+    with pytest.raises(FitError) as caught:
+        FitProblem(model, cohort, small.Population(omega_CL=lognormal(dist.LogNormal(0, 1))), {"cp": additive_error(1.0)}, name="unlucky")
+    assert str(caught.value) == (
+        "unlucky: 'omega_CL' begins like a site of the fit (omega_, sigma_, beta_, corr_, eta_, raw_, chol_); give the parameter another name."
+    )
