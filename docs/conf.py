@@ -58,7 +58,9 @@ def _code_in_docstrings(app, what, name, thing, options, lines):
 
 
 def setup(app):
+    from code_pages import write_codes
     from model_pages import write_all
 
-    app.connect("builder-inited", lambda app: write_all(), priority=100)
+    for write in (write_all, write_codes):
+        app.connect("builder-inited", lambda app, write=write: write(), priority=100)
     app.connect("autodoc-process-docstring", _code_in_docstrings)

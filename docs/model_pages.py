@@ -1,4 +1,4 @@
-"""Pages and diagrams of the model library, and the list of data-file codes, written from the library itself when the docs are built."""
+"""Pages and diagrams of the model library, written from the library itself when the docs are built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 
 from pkpd import available_models, bolus, describe, load_model
-from pkpd.data import CODES
 from pkpd.model.registry import model_source
 from pkpd.simulate import design
 
@@ -20,7 +19,7 @@ LEAD = {"classic": "Classic pharmacokinetics and pharmacodynamics", "carm": "CAR
 
 
 def write_all() -> None:
-    """Everything below `generated/`: one page and one diagram a model, the table of solvers, the codes of data files."""
+    """One page and one diagram a model, and the table of solvers; the codes of data files are written by `code_pages`."""
     (OUT / "models").mkdir(parents=True, exist_ok=True)
     names = list(available_models())
     for name in names:
@@ -31,7 +30,6 @@ def write_all() -> None:
         lines = [f"- [`{n}`](../generated/models/{n}.md): {_first(n)}" for n in names if model_source(n).parent.name == family]
         _write(OUT / f"family_{family}.txt", "\n".join(lines) + "\n")
     _write(OUT / "solvers.txt", table(("model", "solver", "why"), [(f"`{n}`", f"`{solver(n)[0]}`", solver(n)[1]) for n in names]))
-    _write(OUT / "codes.txt", table(("code", "what", "what it says"), [(f"`{c}`", *_told(*text)) for c, text in CODES.items()]))
 
 
 def page(name: str, described) -> str:
@@ -80,17 +78,6 @@ def _paragraph(text: str) -> str:
     if any(line.startswith("  ") for line in text.split("\n")):
         return f"```text\n{textwrap.dedent(text)}\n```"
     return text.replace("*", "\\*")
-
-
-def _told(what: str, message: str, cure: str) -> tuple[str, str]:
-    """A code's texts, with a word in italics where the file's own values will stand."""
-    filled = [text.replace("*", "\\*").format_map(_Words()).replace("<", "&lt;").strip() for text in (what, message, cure)]
-    return filled[0], " ".join(filled[1:])
-
-
-class _Words(dict):
-    def __missing__(self, key: str) -> str:
-        return {"near": "", "choices": "(The nearest right name, or all.)"}.get(key, f"*{key}*")
 
 
 def _first(name: str) -> str:

@@ -4,9 +4,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
-from pkpd.data import Cohort, check_records, read_cohort
+from pkpd.data import Cohort, check_records, read_cohort, write_records
 from pkpd.errors import DataError, DoseError, FitError, ModelError, PkpdError, SolveError, UnitError
-from pkpd.events import Regimen, bolus, cells, day, infusion, oral, sum_of
+from pkpd.events import Regimen, body_surface, bolus, cells, constant_infusion, day, infusion, oral, sum_of
 from pkpd.inference import Fit, FitProblem, Sampler, cohort_model, load_fit, sample
 from pkpd.model import Description, Model, Observable, available_models, compose, describe, load_model, predict
 from pkpd.noise import additive_error, combined_error, lognormal_error, proportional_error
@@ -47,12 +47,14 @@ __all__ = [
     "UnitError",
     "additive_error",
     "available_models",
+    "body_surface",
     "bolus",
     "cells",
     "check_records",
     "cohort_model",
     "combined_error",
     "compose",
+    "constant_infusion",
     "day",
     "describe",
     "fixed",
@@ -77,4 +79,5 @@ __all__ = [
     "tied",
     "total",
     "what_if",
+    "write_records",
 ]

@@ -33,7 +33,10 @@ class FitError(PkpdError):
 
 @dataclass(frozen=True)
 class Defect:
-    """One thing wrong in a data file: where it is, what it is, and what cures it."""
+    """One thing wrong or odd in a data file: where it is, what it is, what cures it, and how grave it is.
+
+    `severity` is "error" (the file is not read), "warning" (it is read, and a mistake is likely) or "note" (odd, and often right).
+    """
 
     code: str
     message: str
@@ -41,6 +44,7 @@ class Defect:
     row: int | None = None
     subject: str | None = None
     column: str | None = None
+    severity: str = "error"
 
     def __str__(self) -> str:
         where = [
@@ -53,7 +57,7 @@ class Defect:
 
 
 class DataError(PkpdError):
-    """Every defect of a data file at once, each with row, subject, column and cure."""
+    """Every error of a data file at once, each with row, subject, column and cure."""
 
     def __init__(self, source: str, defects: Iterable[Defect]):
         self.source = source

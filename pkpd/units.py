@@ -6,6 +6,7 @@ The internal clock is the hour and cells are counted in 1e9. A unit is written a
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -13,6 +14,12 @@ from typing import Any
 from pkpd.errors import UnitError
 
 CLOCK = "h"
+LONGEST = 80
+"""More characters than this are no unit."""
+POWERS = 1000.0
+"""The sizes of all powers in a unit, multiplied: real units stay below a hundred, and 9**9**9 would be worked out for years."""
+_NUMBER = r"[+-]?\s*(\d{1,3}(?:\.\d{1,6})?)"
+_POWER = re.compile(rf"\*\*\s*(?:\(\s*{_NUMBER}(?:\s*/\s*\d{{1,3}})?\s*\)|{_NUMBER}(?![\w.]))(?!\s*\*\*)")
 
 
 @cache
@@ -83,6 +90,8 @@ def parse(text: str) -> Unit:
     clean = text.strip()
     if clean in ("", "1", "-", "dimensionless", "ratio"):
         return ONE
+    if refused := _refused(clean):
+        raise UnitError(f"'{_short(text)}' is not a unit I can read ({refused}). {HOW}")
     try:
         quantity = _registry().Quantity(clean)
         if not hasattr(quantity, "to_base_units"):
@@ -90,11 +99,30 @@ def parse(text: str) -> Unit:
         base = quantity.to_base_units()
         scale = float(base.magnitude)
     except Exception as error:
-        raise UnitError(
-            f"'{text}' is not a unit I can read ({type(error).__name__}: {error}). "
-            "Write units as in 'mg', 'mg/L', '1/h', '1e9 cells', 'copies/ug', 'pg/mL'."
-        ) from None
+        raise UnitError(f"'{text}' is not a unit I can read ({type(error).__name__}: {error}). {HOW}") from None
+    if not 0 < scale < math.inf:
+        raise UnitError(f"'{text}' is not a unit I can read (its size is {scale:g}). {HOW}")
     return Unit(scale, _tidy({str(k): float(v) for k, v in base.unit_items()}))
+
+
+HOW = "Write units as in 'mg', 'mg/L', '1/h', '1e9 cells', 'copies/ug', 'pg/mL'."
+
+
+def _refused(text: str) -> str:
+    """Why a text is not handed to the reader of units, which would work out any power it holds; '' where nothing is wrong."""
+    if len(text) > LONGEST:
+        return f"it has {len(text)} characters"
+    from pint.util import string_preprocessor
+
+    plain = string_preprocessor(text)  # every other way to write a power (^, m², 9··9) is ** after this
+    powers = [one or other for one, other in _POWER.findall(plain)]
+    if len(powers) < plain.count("**"):
+        return "a power is a number of at most three digits, and no power of a power"
+    return "its powers are too large" if math.prod(max(1.0, float(p)) for p in powers) > POWERS else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def factor(given: str, wanted: str, what: str = "value") -> float:
@@ -108,7 +136,10 @@ def factor(given: str, wanted: str, what: str = "value") -> float:
     a, b = parse(given), parse(wanted)
     if not a.same_dimension(b):
         raise UnitError(f"{what} is given in '{given}', which cannot become '{wanted}': they measure different things ({a} against {b}).")
-    return _exact(a.scale / b.scale)
+    ratio = a.scale / b.scale
+    if not 0 < ratio < math.inf:
+        raise UnitError(f"{what} is given in '{given}', which cannot become '{wanted}': the number between them is {ratio:g}.")
+    return _exact(ratio)
 
 
 def _exact(ratio: float) -> float:

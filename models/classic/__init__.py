@@ -1,7 +1,7 @@
 """Classic pharmacokinetics and pharmacodynamics."""
 
 from .indirect_response import indirect_response_I, indirect_response_II, indirect_response_III, indirect_response_IV
-from .one_compartment import one_compartment_iv, one_compartment_oral
+from .one_compartment import one_compartment_iv, one_compartment_oral, one_compartment_oral_lag
 from .two_compartment import two_compartment_iv, two_compartment_oral
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "indirect_response_IV",
     "one_compartment_iv",
     "one_compartment_oral",
+    "one_compartment_oral_lag",
     "two_compartment_iv",
     "two_compartment_oral",
 ]

@@ -3,6 +3,8 @@
     depot   dA/dt = -ka A
     central dC/dt =  ka A - CL/V C          (amounts, mg)        cp = C / V
 
+With a lag, an oral dose enters the depot `tlag` after it was swallowed, and the fraction `F` of it.
+
 Source: Gibaldi & Perrier, Pharmacokinetics, 2nd ed. 1982, chapter 1. Typical values: theophylline, R datasets (Boeckmann, Sheiner, Beal 1992).
 """
 
@@ -31,7 +33,27 @@ absorption = Component(
     doses=Dose("oral", into="depot"),
 )
 
+TLAG = Param(
+    "tlag",
+    0.25,
+    "h",
+    "lag between swallowing and the start of absorption",
+    source="assumption: a quarter of an hour",
+    support="nonnegative",
+)
+F = Param("F", 1.0, "1", "bioavailability", source="assumption: complete; estimable only with intravenous data", support="nonnegative")
+
+late_absorption = Component(
+    "absorption",
+    states=State("depot", "mg", "drug waiting to be absorbed"),
+    params=(KA, TLAG, F),
+    reads="central",
+    rates=lambda t, y, p, s: total(flow("depot", "central", p.ka * y.depot)),
+    doses=Dose("oral", into="depot", lag="tlag", bioavailability="F"),
+)
+
 cp = Observable("cp", "mg/L", lambda y, p, s: y.central / p.V, "plasma concentration")
 
 one_compartment_iv = compose("one_compartment_iv", central, observables=[cp], text=__doc__)
 one_compartment_oral = compose("one_compartment_oral", absorption, central, observables=[cp], text=__doc__)
+one_compartment_oral_lag = compose("one_compartment_oral_lag", late_absorption, central, observables=[cp], text=__doc__)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from pkpd.cli.check_text import as_json, as_text
 from pkpd.cli.guard import FAILED
 from pkpd.cli.library import model_named
 from pkpd.cli.pairs import pairs
-from pkpd.data import Cohort, read_cohort
-from pkpd.errors import DataError
+from pkpd.data import Examined, examine
+from pkpd.errors import PkpdError
+from pkpd.report import write_data_summary
 
 Units = Annotated[
     list[str] | None,
@@ -25,23 +25,27 @@ def check_data(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A csv file of NONMEM-style records.")],
     model: Annotated[str | None, typer.Option("--model", help="Check names and units against this model of the library.")] = None,
     units: Units = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="OUT", help="Write a page besides: defects, counts, tables, every subject's values.")
+    ] = None,
 ) -> None:
-    """List everything wrong in a data file: code, row, subject, column, what it is and how to mend it.
+    """List everything wrong or odd in a data file: code, row, subject, column, what it is and how to mend it.
 
-    Without defects, tell what the file holds and what was assumed in reading it. Exit code: 0 without defects, 1 with them.
+    Errors stop a file from being read; warnings (a mistake is likely) and notes (odd, and often right) do not. A readable file is
+    summarised, with what was assumed in reading it. Exit code: 1 with errors, else 0.
     """
-    wanted = model_named(model) if model else None
+    seen = examine(file, model_named(model) if model else None, units=pairs(units or (), "--units"))
+    typer.echo(as_json(file, seen) if json else as_text(file, seen))
+    if html is not None:
+        _write(seen, html)
+    if seen.cohort is None:
+        raise typer.Exit(FAILED)
+
+
+def _write(seen: Examined, path: Path) -> None:
     try:
-        cohort = read_cohort(file, wanted, units=pairs(units or (), "--units"))
-    except DataError as found:
-        typer.echo(_json(file, found, None) if as_json else str(found))
-        raise typer.Exit(FAILED) from None
-    typer.echo(_json(file, None, cohort) if as_json else f"{file.name}: nothing to mend.\n{cohort.summary()}")
-
-
-def _json(file: Path, found: DataError | None, cohort: Cohort | None) -> str:
-    told: dict[str, Any] = {"file": str(file), "clean": found is None, "defects": [asdict(d) for d in found.defects] if found else []}
-    if cohort is not None:
-        told |= {"subjects": cohort.n_subjects, "sha256": cohort.sha256, "summary": cohort.summary(), "notes": list(cohort.notes)}
-    return json.dumps(told, indent=2)
+        write_data_summary(seen, path)
+    except OSError as error:
+        raise PkpdError(f"{path} cannot be written ({error.strerror}).") from error
+    typer.echo(f"Data summary: {path}", err=True)

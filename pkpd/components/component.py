@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pkpd.components.words import Covariate, Dose, Param, Signal, State, check_name, check_takes
+from pkpd.components.dose import Dose
+from pkpd.components.words import Covariate, Param, Signal, State, check_name, check_takes
 from pkpd.errors import ModelError
 
 

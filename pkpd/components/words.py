@@ -1,12 +1,11 @@
-"""The words of a model: State, Param, Dose, Signal, Covariate. Small frozen values, checked when they are made."""
+"""The words of a model: State, Param, Signal, Covariate (Dose has a file of its own). Small frozen values, checked when they are made."""
 
 from __future__ import annotations
 
 import inspect
 import keyword
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -105,34 +104,6 @@ def in_support(value: float, support: Support) -> bool:
     """Whether a number lies in a support."""
     inside = {"positive": value > 0, "nonnegative": value >= 0, "unit": 0 < value < 1, "real": True}[support]
     return bool(inside) and math.isfinite(value)
-
-
-@dataclass(frozen=True)
-class Dose:
-    """A dose route by name and where it goes: `into={"lung": "f_L", "blood": "1 - f_L"}` (a number, a parameter, or "1 - parameter")."""
-
-    name: str
-    into: tuple[tuple[str, str | float], ...]
-    unit: str | None = None
-
-    def __init__(self, name: str, into: Mapping[str, str | float] | tuple | str, unit: str | None = None):
-        check_name(name, "A dose route")
-        shares = {into: 1.0} if isinstance(into, str) else dict(into)
-        if not shares:
-            raise ModelError(f"Dose route '{name}' goes nowhere; name a state, as in Dose('{name}', into='central').")
-        for state, share in shares.items():
-            _check_share(f"Dose route '{name}': the share for '{state}'", share)
-        if unit is not None:
-            check_unit(unit, f"Dose route '{name}'")
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "into", tuple(shares.items()))
-        object.__setattr__(self, "unit", unit)
-
-
-def _check_share(what: str, share: str | float) -> None:
-    good = re.fullmatch(r"(1\s*-\s*)?[^\W\d]\w*", share.strip()) is not None if isinstance(share, str) else 0 <= share < math.inf
-    if not good:
-        raise ModelError(f"{what} is {share!r}; give a number that is not negative, the name of a parameter, or '1 - name'.")
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,21 @@
 from pkpd.data.codes import CODES
 from pkpd.data.cohort import Cohort
 from pkpd.data.expand import expand_doses
-from pkpd.data.read import check_records, read_cohort
+from pkpd.data.read import Examined, check_records, examine, read_cohort
 from pkpd.data.vocabulary import Field, Vocabulary, vocabulary_of
-from pkpd.data.write import to_records
+from pkpd.data.write import to_records, write_records
 
 __all__ = [
     "CODES",
     "Cohort",
+    "Examined",
     "Field",
     "Vocabulary",
     "check_records",
+    "examine",
     "expand_doses",
     "read_cohort",
     "to_records",
     "vocabulary_of",
+    "write_records",
 ]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from pkpd.data.aliases import ROUTE_NUMBERS, plain
+from pkpd.data.clock_times import Clock, read_clock
 from pkpd.data.columns import NAMES, NUMERIC, Columns, missing_column, missing_covariate
 from pkpd.data.numeric import code_of, numbers, texts
 from pkpd.data.source import Cells
@@ -14,20 +16,33 @@ from pkpd.data.table import Table, found
 from pkpd.data.vocabulary import Vocabulary
 from pkpd.errors import Defect
 
+ALWAYS = ("TIME", "EVID", "AMT", "DV", "MDV", "CENS")
+"""Columns that stand in the table even where the file has none; others are read as empty by `Table` without taking room."""
 
-def build_table(cells: Cells, columns: Columns, vocabulary: Vocabulary | None, covariates: tuple[str, ...]) -> tuple[Table, list[Defect]]:
+
+def build_table(
+    cells: Cells, columns: Columns, vocabulary: Vocabulary | None, covariates: tuple[str, ...], century: int | None = None
+) -> tuple[Table, list[Defect]]:
     """The table of a file and the cells that could not be read."""
     here = tuple(c for c in covariates if c in columns.at)
     data: dict[str, np.ndarray] = {"ROW": cells.rows}
     data |= {name: _text(cells, columns, name) for name in NAMES}
-    read = {name: _numeric(cells, columns, name) for name in dict.fromkeys((*NUMERIC, *here))}
+    wanted = [name for name in NUMERIC if name in columns.at or name in ALWAYS]
+    read = {name: _numeric(cells, columns, name) for name in dict.fromkeys((*wanted, *columns.numbered, *here))}
     data |= {name: values for name, (values, _) in read.items()}
     data["SUBJECT"] = pd.factorize(data["ID"])[0]
-    data["EVID"], data["MDV"], data["CENS"] = _defaults(data, frozenset(columns.at))
     bad = {name: wrong for name, (_, wrong) in read.items() if wrong.any()}
-    table = Table(pd.DataFrame(data), frozenset(columns.at), bad, vocabulary, here)
+    clock = read_clock(cells, columns, read["TIME"][1], data["SUBJECT"], century)
+    if clock is not None:
+        data["TIME"] = clock.hours
+        bad = {name: wrong for name, wrong in bad.items() if name != "TIME"} | ({"TIME": clock.bad} if clock.bad.any() else {})
+    data["EVID"], data["MDV"], data["CENS"] = _defaults(data, frozenset(columns.at))
+    kind, note = (clock.kind, clock.note) if clock else ("", "")
+    table = Table(
+        pd.DataFrame(data, copy=False), frozenset(columns.at), bad, vocabulary, here, columns.numbered, kind, note, _counts_routes(columns)
+    )
     absent = [missing_covariate(c, cells.header) for c in covariates if c not in columns.at]
-    return table, absent + list(_required(table, columns)) + list(_unreadable(table, cells, columns))
+    return table, absent + list(_required(table, columns)) + list(_unreadable(table, cells, columns)) + list(_clock_defects(table, clock))
 
 
 def _text(cells: Cells, columns: Columns, name: str) -> np.ndarray:
@@ -41,6 +56,11 @@ def _numeric(cells: Cells, columns: Columns, name: str) -> tuple[np.ndarray, np.
     if name not in columns.at:
         return np.full(len(cells.rows), np.nan), np.zeros(len(cells.rows), bool)
     return numbers(cells.frame[columns.at[name]])
+
+
+def _counts_routes(columns: Columns) -> bool:
+    """Whether CMT is Monolix's administration number, which counts dose routes."""
+    return any(name == "CMT" and plain(own) in ROUTE_NUMBERS for name, own in columns.taken)
 
 
 def _defaults(data: dict[str, np.ndarray], present: frozenset[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -65,9 +85,16 @@ def _required(table: Table, columns: Columns) -> Iterator[Defect]:
 
 def _unreadable(table: Table, cells: Cells, columns: Columns) -> Iterator[Defect]:
     for name, wrong in table.bad.items():
+        if name == "TIME" and table.clock:
+            continue
         written = texts(cells.frame[columns.at[name]])
         codes = np.full(len(table), "", dtype=object)
-        codes[wrong] = [code_of(cell, name) for cell in written[wrong]]
+        codes[wrong] = [code_of(cell) for cell in written[wrong]]
         for code in dict.fromkeys(codes[wrong]):
             own = "PK075" if name in table.covariates and code == "PK027" else code
             yield from found(own, table, codes == code, name, value=written)
+
+
+def _clock_defects(table: Table, clock: Clock | None) -> Iterator[Defect]:
+    for wrong in clock.wrong if clock else ():
+        yield from found(wrong.code, table, wrong.rows, wrong.column, **wrong.values)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pkpd.data.quality_codes import QUALITY
 from pkpd.errors import Defect
 
 CODES: dict[str, tuple[str, str, str]] = {
@@ -46,14 +47,14 @@ CODES: dict[str, tuple[str, str, str]] = {
     "PK016": ("`columns` points nowhere", "columns= says {name} is the file's '{value}', which it does not have.", "{choices}"),
     "PK017": ("covariate column missing", "There is no column for the covariate '{name}'.", "{choices}"),
     "PK018": (
-        "lag or bioavailability column",
-        "Column '{value}' (a lag or bioavailability) is not yet supported.",
-        "Let the model hold it, and delete or rename the column.",
+        "lag, bioavailability, duration or rate out of range",
+        "{name} is {value}, but {what} {bound}.",
+        "Correct it, or leave the cell empty where the model's own value counts.",
     ),
     "PK019": (
-        "calendar column",
-        "Column '{value}' (a calendar date) is not yet supported.",
-        "Write TIME as elapsed time and delete the column.",
+        "date cannot be read",
+        "'{value}' is no date of the kind {name} holds: {format}.",
+        "Write every row of {name} like that (as in {example}), or fill in what is missing.",
     ),
     # units
     "PK020": (
@@ -82,7 +83,11 @@ CODES: dict[str, tuple[str, str, str]] = {
     # cells
     "PK027": ("not a number", "'{value}' is not a number.", "Write a number; leave the cell empty or write '.' where it is missing."),
     "PK028": ("decimal comma", "'{value}' has a decimal comma.", "Write a decimal point."),
-    "PK029": ("clock time", "'{value}' is a clock time or a date, which is not yet supported.", "Write TIME as elapsed time, as in 13.5."),
+    "PK029": (
+        "clock goes back",
+        "The clock falls from {before} to {value} within a subject, and no column says which day it is.",
+        "Add a column DATE, DAT1, DAT2 or DAT3, or write TIME as in 2020-01-31T13:30; no new day is guessed.",
+    ),
     "PK030": (
         "number out of reach",
         "{value} is infinite or larger than 1e30.",
@@ -125,20 +130,24 @@ CODES: dict[str, tuple[str, str, str]] = {
     "PK047": ("ADDL without II", "ADDL asks for {value} more doses, but II does not say how far apart.", "Give II above zero."),
     "PK048": ("ADDL too large", "ADDL asks for {value} doses; I expand at most {limit}.", "Check ADDL, or give fewer."),
     "PK049": (
-        "modelled rate",
-        "RATE {value} (a modelled {what}) is not yet supported.",
-        "Write the rate (RATE above 0) or the duration (DUR).",
+        "modelled and given",
+        "RATE {value} asks for a modelled {what}, but DUR is {other}.",
+        "Clear DUR, or set RATE to 0 if DUR is how long the infusion lasts.",
     ),
-    "PK050": ("negative RATE", "RATE is {value}, below zero.", "Write the rate of the infusion; 0 or empty for a bolus."),
+    "PK050": (
+        "negative RATE",
+        "RATE is {value}, below zero.",
+        "Write the rate of the infusion; 0 or empty for a bolus, -1 for a modelled rate, -2 for a modelled duration.",
+    ),
     "PK051": ("RATE against DUR", "AMT/RATE lasts {value} h, but DUR says {other} h.", "Keep the one that is true."),
     "PK052": (
-        "steady state",
-        "SS {value} (a dose at steady state) is not yet supported.",
-        "Write out the earlier doses with ADDL and II, and set SS to 0.",
+        "unknown SS",
+        "SS {value} has no meaning here.",
+        "Use 0 or empty (no steady state), 1 (the steady state replaces what is there) or 2 (it is added).",
     ),
     "PK053": ("CMT missing", "The dose does not say where it goes, and the model has {value} dose routes.", "{choices}"),
     "PK054": ("unknown CMT", "The model has no dose route or state '{value}'.", "{choices}"),
-    "PK055": ("CMT out of range", "CMT {value} is no state: the model has {wanted}.", "Count from 1, or use names. {choices}"),
+    "PK055": ("CMT out of range", "CMT {value} is no {what}: the model has {wanted}.", "Count from 1, or use names. {choices}"),
     "PK056": (
         "dose and measurement in one row",
         "The row has AMT {amount} and DV {value}, and there is no EVID to say which counts.",
@@ -198,12 +207,63 @@ CODES: dict[str, tuple[str, str, str]] = {
     ),
     "PK074": (
         "covariate changes",
-        "The covariate changes from {other} to {value} within the subject, which is not yet supported.",
-        "Give one value per subject.",
+        "The covariate changes from {other} to {value} within the subject, but interpolation= says that it is constant.",
+        "Correct the cell, or name another method in interpolation=: nocb, locf, linear or midpoint.",
     ),
     "PK075": ("covariate is text", "'{value}' is not a number.", "Code the covariate as numbers, as in 0 and 1."),
     "PK076": ("nothing to do", "No row is a dose and no row is an observation.", "Check EVID and AMT."),
+    # clocks, steady state, dose items and other formats
+    "PK101": (
+        "year of two digits",
+        "'{value}' gives the year by two digits.",
+        "Write four, or say which century is meant: century=2000 or century=1900.",
+    ),
+    "PK102": ("TIME in two manners", "'{value}' does not fit TIME, which holds {kind} in this file.", "Write every row in that manner."),
+    "PK103": (
+        "clock with a unit",
+        "The unit of TIME is declared as '{value}', but TIME holds {kind}, which become hours.",
+        "Leave the unit of TIME out, or make it h.",
+    ),
+    "PK104": (
+        "no hour of the day",
+        "TIME is {value}, but beside a column {name} it is the hour of that day, from 0 to 24.",
+        "Write the time of day; if TIME is elapsed time, delete or rename {name}.",
+    ),
+    "PK105": (
+        "steady state without II",
+        "SS {value} asks for the steady state of repeated doses, but II does not say how far apart.",
+        "Give II above zero; a constant infusion at steady state has AMT 0, RATE above 0, SS 1 and II 0.",
+    ),
+    "PK106": (
+        "steady state of nothing",
+        "SS {value} with II {other} repeats a dose without an amount.",
+        "Give AMT above zero; a constant infusion at steady state has AMT 0, RATE above 0, SS 1 and II 0.",
+    ),
+    "PK107": (
+        "lag beyond II at steady state",
+        "The lag of {value} h is longer than II ({other} h) in a dose at steady state, where programs disagree.",
+        "Write the earlier doses out as rows (or with ADDL) and set SS to 0, or correct the lag or II.",
+    ),
+    "PK108": ("two values for one dose", "{name} says {value} and {second} says {other} for the same dose.", "Keep the one that is true."),
+    "PK109": (
+        "compartment number unknown",
+        "{name} acts on doses into compartment {number}, but which number '{value}' has is not known here.",
+        "Name the state or its number in CMT, or use a column {plain} for all doses.",
+    ),
+    "PK110": (
+        "reader of SAS files missing",
+        "'{value}' is a SAS transport file, which is read with the package pyreadstat, and that is not installed.",
+        "Install it by pip install 'pkpd-jax[xpt]', or export the table as csv.",
+    ),
+    "PK111": ("SAS file cannot be read", "'{value}' cannot be read as a SAS transport file ({reason}).", "Export the table as csv."),
+    "PK112": (
+        "several units in one column",
+        "{column_name} gives '{name}' in several units: {value}.",
+        "Convert them to one, or declare the unit: units={{'DV': {{'{name}': 'mg/L'}}}}.",
+    ),
 }
+
+CODES |= {code: (known.what, known.message, known.cure) for code, known in QUALITY.items()}
 
 ALLOWABLE = ("PK065",)
 
@@ -220,4 +280,13 @@ def defect(code: str, *, row: int | None = None, subject: str | None = None, col
     PK037 row 3, subject 1, column AMT: AMT is -5, below zero. Write the amount given, or correct the sign.
     """
     _, message, cure = CODES[code]
-    return Defect(code, message.format_map(_Blank(values)), cure.format_map(_Blank(values)), row, subject, column)
+    return Defect(code, message.format_map(_Blank(values)), cure.format_map(_Blank(values)), row, subject, column, severity_of(code))
+
+
+def severity_of(code: str) -> str:
+    """How grave a code is: "error", "warning" or "note".
+
+    >>> severity_of("PK037"), severity_of("PK134")
+    ('error', 'warning')
+    """
+    return QUALITY[code].severity if code in QUALITY else "error"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,13 @@ from pkpd.errors import PkpdError
 class Cohort:
     """Subjects and their records in the model's units; built by `read_cohort`, never by hand.
 
-    `records` are the validated rows; `doses` has one line per dose or reset (time in h, rank among rows, kind, target, amount, duration in
-    h, truncated by a reset); `observations` one line per row to predict (time in h, rank, observable, dv, scored, cens, lower, lloq, uloq);
-    `covariates` one line per subject; `notes` says what was assumed. `subject` in each table counts from 0 and points into `subjects`.
+    `records` are the validated rows. `doses` has one line per dose or reset, additional doses written out and nothing cancelled: subject, time
+    (h), rank among rows, place of the row in the file, k (0 the dose of the row itself), kind (dose, reset, reset_dose), target, amount, shape
+    (bolus, duration, rate, modelled_duration, modelled_rate), duration (h), rate (per h), ss, ii (h), lag (h), bioavailability (NaN: the
+    model's), row. `observations` has one line per row to predict (time in h, rank, observable, dv, scored, cens, lower, lloq, uloq).
+    `covariates` has one line per subject, the values of its first row; `covariate_records` one line per record (subject, time, place) with the
+    covariates that change within a subject, and `interpolation` says how each of them goes from record to record. `notes` says what was
+    assumed, `ties` how rows of one time are ordered, `units` what the numbers are in. `subject` counts from 0 and points into `subjects`.
     """
 
     name: str
@@ -29,6 +34,10 @@ class Cohort:
     observations: pd.DataFrame
     covariates: pd.DataFrame
     notes: tuple[str, ...] = ()
+    covariate_records: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"subject": [], "time": [], "place": []}))
+    interpolation: dict[str, str] = field(default_factory=dict)
+    ties: str = "rows"
+    units: dict[str, Any] = field(default_factory=dict)
 
     @property
     def n_subjects(self) -> int:
@@ -41,7 +50,7 @@ class Cohort:
         `indices` count subjects from 0. Returns a new `Cohort`. Raises `PkpdError` for an index that is not there or comes twice.
         """
         chosen = _chosen(indices, self.n_subjects)
-        tables = {name: _pick(getattr(self, name), chosen) for name in ("records", "doses", "observations")}
+        tables = {name: _pick(getattr(self, name), chosen) for name in ("records", "doses", "observations", "covariate_records")}
         few = f"{len(chosen)} of {self.n_subjects} subjects of {self.name}."
         covariates = self.covariates.iloc[chosen].reset_index(drop=True)
         ids = tuple(self.subjects[i] for i in chosen)
@@ -88,7 +97,9 @@ def _chosen(indices: Iterable[int], count: int) -> list[int]:
 
 def _pick(table: pd.DataFrame, chosen: list[int]) -> pd.DataFrame:
     """The rows of the chosen subjects, renumbered in that order."""
-    new = pd.Series(range(len(chosen)), index=chosen, dtype=int)
-    mine = table[table["subject"].isin(chosen)]
-    mine = mine.assign(subject=new.reindex(mine["subject"]).to_numpy())
-    return mine.iloc[np.argsort(mine["subject"].to_numpy(), kind="stable")].reset_index(drop=True)
+    subject = table["subject"].to_numpy().astype(int)
+    new = np.full(max(max(chosen, default=0), subject.max(initial=0)) + 1, -1)
+    new[chosen] = np.arange(len(chosen))
+    at = np.flatnonzero(new[subject] >= 0)
+    at = at[np.argsort(new[subject[at]], kind="stable")]
+    return table.iloc[at].assign(subject=new[subject[at]]).reset_index(drop=True)

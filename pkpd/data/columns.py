@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
+from pkpd.data.aliases import ALIASES, DATES, HEADER_UNITS, UNIT_COLUMNS, numbered, plain
 from pkpd.data.codes import defect
 from pkpd.errors import Defect, choices, nearest
 
-NUMERIC = ("TIME", "EVID", "AMT", "RATE", "DUR", "ADDL", "II", "DV", "MDV", "CENS", "LIMIT", "SS", "LLOQ", "ULOQ", "VIAB", "CAR_FRAC")
+DOSE_ITEMS = ("LAG", "F", "D", "R")
+NUMERIC = (
+    "TIME",
+    "EVID",
+    "AMT",
+    "RATE",
+    "DUR",
+    "ADDL",
+    "II",
+    "DV",
+    "MDV",
+    "CENS",
+    "LIMIT",
+    "SS",
+    "LLOQ",
+    "ULOQ",
+    "VIAB",
+    "CAR_FRAC",
+    *DOSE_ITEMS,
+)
 NAMES = ("ID", "CMT", "DVID", "LABEL")
-STANDARD = NUMERIC + NAMES
-ALIASES = {"TIME_H": ("TIME", "h"), "AMT_E9": ("AMT", "1e9 cells")}
-LAGS = re.compile(r"A?LAG\d*|LAGT|TLAG|F\d*|BIOAV")
-DATES = re.compile(r"DAT[E123]")
+STANDARD = (*NUMERIC, *NAMES, *DATES)
 _BRACKET = re.compile(r"(.*?)\s*\[(.*)\]\s*")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where each name stands (`at`: name -> position), and the units the header gives (`units`: name -> unit)."""
+    """Where each name stands (`at`: name -> position), the units the header gives (`units`: name -> unit), the numbered columns, and the
+    aliases used (`taken`: name, and the file's own), and the file's own name of each (`own`).
+    """
 
     at: dict[str, int]
     units: dict[str, str]
     unused: tuple[str, ...]
     defects: tuple[Defect, ...]
+    numbered: tuple[str, ...] = ()
+    taken: tuple[tuple[str, str], ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 def match_columns(header: tuple[str, ...], renamed: Mapping[str, str], covariates: tuple[str, ...]) -> Columns:
@@ -37,11 +59,13 @@ def match_columns(header: tuple[str, ...], renamed: Mapping[str, str], covariate
     for i, name in enumerate(bare):
         for standard in _meanings(name, wanted, covariates):
             spots.setdefault(standard, []).append(i)
-    defects += mistakes + list(_twice(spots, bare)) + list(_refused(bare, spots))
+    taken = _aliases(spots, bare, covariates)
+    defects += mistakes + list(_twice(spots, bare))
     at = {name: places[0] for name, places in spots.items()}
     used = set(at.values())
     unused = tuple(bare[i] for i in range(len(bare)) if i not in used and bare[i])
-    return Columns(at, _units(at, bare, header_units), unused, tuple(defects))
+    items = tuple(name for name in at if numbered(name) == name and name not in covariates)
+    return Columns(at, _units(at, bare, header_units), unused, tuple(defects), items, taken, {n: bare[i] for n, i in at.items()})
 
 
 def _bare(header: tuple[str, ...]) -> tuple[list[str], list[str | None]]:
@@ -51,7 +75,7 @@ def _bare(header: tuple[str, ...]) -> tuple[list[str], list[str | None]]:
 
 
 def _units(at: dict[str, int], bare: list[str], header_units: list[str | None]) -> dict[str, str]:
-    units = {name: header_units[i] or ALIASES.get(bare[i].upper(), (None, None))[1] for name, i in at.items()}
+    units = {name: header_units[i] or HEADER_UNITS.get(bare[i].upper()) for name, i in at.items()}
     return {name: unit for name, unit in units.items() if unit}
 
 
@@ -60,42 +84,59 @@ def _renamed(bare: list[str], renamed: Mapping[str, str], covariates: tuple[str,
     known = {name.upper(): name for name in STANDARD} | {name.upper(): name for name in covariates}
     wanted, defects = {}, []
     for standard, own in renamed.items():
-        if str(standard).upper() not in known:
+        name = known.get(str(standard).upper()) or numbered(str(standard))
+        if name is None:
             defects.append(defect("PK015", value=standard, choices=choices(str(standard), known.values())))
         elif str(own).upper() not in [name.upper() for name in bare]:
             defects.append(
                 defect("PK016", column=str(standard).upper(), name=standard, value=own, choices=choices(str(own), filter(None, bare)))
             )
         else:
-            wanted[str(own).upper()] = known[str(standard).upper()]
+            wanted[str(own).upper()] = name
     return wanted, defects
 
 
 def _meanings(name: str, wanted: dict[str, str], covariates: tuple[str, ...]) -> list[str]:
-    """What a column of the file means: what the user said, else its own name or alias; a covariate of that name besides."""
+    """What a column of the file means: what the user said, else its own name; a covariate of that name besides.
+
+    A covariate named like a property of a dose (F, LAG2) is the covariate only: the model reads it, so it is not the dose's.
+    """
     upper, taken = name.upper(), set(wanted.values())
     own = [wanted[upper]] if upper in wanted else []
-    standard = ALIASES.get(upper, (upper, None))[0]
-    plain = [standard] if not own and standard in STANDARD and standard not in taken else []
-    also = [c for c in covariates if c.upper() == upper and c not in taken and c not in plain]
-    return own + plain + also
+    also = [c for c in covariates if c.upper() == upper and c not in taken]
+    standard = numbered(upper) or upper
+    of_dose = standard in DOSE_ITEMS or numbered(upper) is not None
+    plainly = not own and standard not in taken and (of_dose or standard in STANDARD or standard in UNIT_COLUMNS)
+    found = [standard] if plainly and not (of_dose and also) else []
+    return own + found + [c for c in also if c not in found]
+
+
+def _aliases(spots: dict[str, list[int]], bare: list[str], covariates: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Fill in standard columns that are absent from what other programs call them; says which were used."""
+    used = {i for places in spots.values() for i in places}
+    free = {i: plain(name) for i, name in enumerate(bare) if i not in used}
+    taken = []
+    for standard, groups in ALIASES.items():
+        name = next((c for c in covariates if c.upper() == standard), standard)
+        if name in spots or (name not in covariates and standard not in STANDARD):
+            continue
+        places = next((found for group in groups if (found := [i for i, own in free.items() if own in group])), [])
+        if places:
+            spots[name] = places
+            taken += [(name, bare[places[0]])]
+    return tuple(taken)
 
 
 def _twice(spots: dict[str, list[int]], bare: list[str]) -> Iterator[Defect]:
     for name, places in spots.items():
         if len(places) > 1:
             yield defect("PK013", column=name, value=", ".join(bare[i] for i in places), name=name)
+    days = [name for name in DATES if name in spots]
+    if len(days) > 1:
+        yield defect("PK013", column=days[0], value=", ".join(days), name="the date")
 
 
-def _refused(bare: list[str], spots: dict[str, list[int]]) -> Iterator[Defect]:
-    taken = {i for places in spots.values() for i in places}
-    for i, name in enumerate(bare):
-        for code, pattern in (("PK018", LAGS), ("PK019", DATES)):
-            if i not in taken and pattern.fullmatch(name.upper()):
-                yield defect(code, column=name, value=name)
-
-
-def missing_column(name: str, why: str, unused: tuple[str, ...]) -> Defect:
+def missing_column(name: str, why: str, unused: Iterable[str]) -> Defect:
     """The defect of a standard column that is not there, with the nearest unused one."""
     near = nearest(name, unused)
     return defect("PK014", column=name, name=name, why=why, near=f"Did you mean '{near}'? " if near else "")

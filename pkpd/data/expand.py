@@ -1,8 +1,7 @@
-"""Dose rows as single doses: additional doses written out, and what a reset cancels taken away.
+"""Dose rows as single doses: additional doses written out. What a reset or a steady state takes away is decided where doses are scheduled.
 
 Dose k of a row with ADDL stands at TIME + k II, k = 0..ADDL. An additional dose has a rank below zero, so at the time of any row it
-acts before that row (pinned by NONMEM's numbers); a row's own rank is its place among the rows. A reset (EVID 3, 4) cancels additional
-doses still to come and cuts infusions that run: the rate stays, duration and amount shrink.
+acts before that row (pinned by NONMEM's numbers); a row's own rank is its place among the rows, unless `ties=` says otherwise.
 """
 
 from __future__ import annotations
@@ -10,78 +9,80 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from pkpd.data.ties import ranks
+
 KINDS = {1: "dose", 3: "reset", 4: "reset_dose"}
-COLUMNS = ["subject", "time", "rank", "kind", "target", "amount", "duration", "truncated", "row"]
+COLUMNS = ["subject", "time", "rank", "place", "k", "kind", "target", "amount", "shape", "duration", "rate", "ss", "ii", "lag"]
+COLUMNS += ["bioavailability", "row"]
+SOURCE = {
+    "subject": "subject",
+    "target": "CMT",
+    "amount": "AMT",
+    "shape": "SHAPE",
+    "duration": "DUR",
+    "rate": "RATE",
+    "ii": "II",
+    "row": "row",
+}
+SOURCE |= {"lag": "LAG", "bioavailability": "F"}
 
 
-def expand_doses(records: pd.DataFrame) -> pd.DataFrame:
+def expand_doses(records: pd.DataFrame, ties: str = "rows") -> pd.DataFrame:
     """The dose table of validated records: one line per dose or reset, ordered by subject, time and rank.
 
-    >>> rows = {"row": [2, 3], "subject": [0, 0], "TIME": [0.0, 12.0], "EVID": [1, 0], "AMT": [5.0, 0.0]}
-    >>> more = {"DUR": [0.0, 0.0], "ADDL": [1, 0], "II": [12.0, 0.0], "CMT": ["depot", ""]}
-    >>> expand_doses(pd.DataFrame(rows | more))[["time", "rank", "amount"]].values.tolist()
-    [[0.0, 0.0, 5.0], [12.0, -2.0, 5.0]]
+    `records` has the columns subject, row, TIME (h), EVID, CMT, AMT, SHAPE, DUR (h), RATE (per h), SS, ADDL, II (h), LAG (h) and F.
+
+    >>> rows = {"row": [2, 3], "subject": 0, "TIME": [0.0, 12.0], "EVID": [1, 0], "CMT": ["depot", ""], "AMT": [5.0, 0.0], "SHAPE": "bolus"}
+    >>> more = {"ADDL": [1, 0], "II": [12.0, 0.0], "SS": 0, "DUR": np.nan, "RATE": np.nan, "LAG": np.nan, "F": np.nan}
+    >>> expand_doses(pd.DataFrame(rows | more))[["time", "rank", "k", "amount"]].values.tolist()
+    [[0.0, 0.0, 0.0, 5.0], [12.0, -2.0, 1.0, 5.0]]
     """
-    events = records.assign(place=np.arange(len(records)))[records["EVID"].isin(KINDS).to_numpy()]
-    doses = _repeat(events, len(records))
-    doses["time"] = _snap(doses, records)
-    doses = _cancel(doses, records)
-    ordered = doses.sort_values(["subject", "time", "rank"], kind="stable", ignore_index=True)
-    return ordered[COLUMNS]
-
-
-def _repeat(events: pd.DataFrame, count: int) -> pd.DataFrame:
-    times = events["ADDL"].to_numpy() + 1
-    source = np.repeat(np.arange(len(events)), times)
+    evid = records["EVID"].to_numpy()
+    place = np.flatnonzero((evid == 1) | (evid == 3) | (evid == 4))
+    times = np.where(evid[place] == 3, 0, records["ADDL"].to_numpy()[place]) + 1
+    source = np.repeat(place, times)
     k = np.arange(len(source)) - np.repeat(np.cumsum(times) - times, times)
-    each = events.iloc[source]
-    place = each["place"].to_numpy()
-    kind = np.where(k > 0, "dose", each["EVID"].map(KINDS).to_numpy(dtype=object))
-    columns = {"subject": "subject", "amount": "AMT", "duration": "DUR", "target": "CMT", "row": "row"}
-    table = {new: each[old].to_numpy() for new, old in columns.items()}
-    time = each["TIME"].to_numpy() + k * each["II"].to_numpy()
-    rank = np.where(k > 0, place - count, place)
-    return pd.DataFrame({**table, "time": time, "rank": rank, "kind": kind, "place": place, "k": k, "truncated": False})
+    table = {new: records[old].to_numpy()[source] for new, old in SOURCE.items()}
+    table["time"] = _snap(records["TIME"].to_numpy()[source] + k * table["ii"], table["subject"], k > 0, records)
+    table |= {"place": source, "k": k, "rank": _rank(records, source, k, ties)}
+    table["ss"] = np.where(k > 0, 0, records["SS"].to_numpy()[source])
+    table["kind"] = np.where(k > 0, "dose", np.array([KINDS.get(i, "") for i in range(5)], dtype=object)[evid[source]])
+    order = np.lexsort((source, table["rank"], table["time"], table["subject"]))
+    return pd.DataFrame({name: table[name][order] for name in COLUMNS}, copy=False)
 
 
-def _snap(doses: pd.DataFrame, records: pd.DataFrame) -> np.ndarray:
+def _rank(records: pd.DataFrame, source: np.ndarray, k: np.ndarray, ties: str) -> np.ndarray:
+    """Additional doses act before every row of their time; after every row where observations are to come first."""
+    count = len(records)
+    return np.where(k > 0, source + (count if ties == "observations_first" else -count), ranks(records, ties)[source])
+
+
+def _snap(time: np.ndarray, subject: np.ndarray, added: np.ndarray, records: pd.DataFrame) -> np.ndarray:
     """TIME + k II may miss a row's time by a rounding (3 x 0.1 against 0.3): such a dose takes the row's time."""
-    time, later = doses["time"].to_numpy().copy(), doses["k"].to_numpy() > 0
-    if not later.any():
+    if not added.any():
         return time
     near = 1e-12 * max(1.0, float(np.abs(time).max()))
-    left = pd.DataFrame({"time": time[later], "subject": doses["subject"].to_numpy()[later], "at": np.flatnonzero(later)})
-    right = pd.DataFrame({"time": records["TIME"], "subject": records["subject"], "own": records["TIME"]}).sort_values("time")
-    # pandas takes a float tolerance though its annotation does not say so
-    met = pd.merge_asof(left.sort_values("time"), right, on="time", by="subject", direction="nearest", tolerance=near)  # ty: ignore
-    hit = met["own"].notna().to_numpy()
-    time[met["at"].to_numpy()[hit]] = met["own"].to_numpy()[hit]
-    return time
+    rows, own = records["TIME"].to_numpy(), records["subject"].to_numpy()
+    times, owners = np.concatenate([rows, time[added]]), np.concatenate([own, subject[added]])
+    order = np.lexsort((times, owners))
+    before, after = _neighbours(order < len(rows))
+    best, distance = time[added], np.full(int(added.sum()), np.inf)
+    at = np.empty(len(order), int)
+    at[order] = np.arange(len(order))
+    for beside in (before, after):
+        candidate = beside[at[len(rows) :]]
+        row = order[candidate]
+        far = np.where((candidate >= 0) & (owners[row] == subject[added]), np.abs(times[row] - time[added]), np.inf)
+        better = (far <= near) & (far < distance)
+        best, distance = np.where(better, times[row], best), np.where(better, far, distance)
+    snapped = time.copy()
+    snapped[added] = best
+    return snapped
 
 
-def _cancel(doses: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
-    """Drop what a reset cancels, and cut what runs into it."""
-    until, seen = _next_reset(doses, records)
-    time, duration = doses["time"].to_numpy(), doses["duration"].to_numpy()
-    added = doses["k"].to_numpy() > 0
-    gone = added & ((time > until) | ((time == until) & ~seen))
-    left = np.clip(until - time, 0.0, duration)
-    cut = (duration > 0) & (time + duration > until) & ~gone
-    part = np.divide(left, duration, out=np.ones(len(doses)), where=cut)
-    amount = np.where(cut, doses["amount"] * part, doses["amount"])
-    empty = cut & (left == 0)
-    kind = np.where(empty & (doses["kind"] == "reset_dose"), "reset", doses["kind"])
-    kept = ~gone & ~(empty & (doses["kind"] == "dose").to_numpy())
-    new = doses.assign(amount=amount, duration=np.where(cut, left, duration), truncated=cut, kind=kind)
-    return new[kept]
-
-
-def _next_reset(doses: pd.DataFrame, records: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """For each dose the time of the next reset row of its subject (infinity if none), and whether a row of that time comes before it."""
-    subject, time = records["subject"].to_numpy(), records["TIME"].to_numpy()
-    resets = np.flatnonzero(records["EVID"].isin([3, 4]).to_numpy())
-    j = np.searchsorted(resets, doses["place"].to_numpy(), side="right")
-    at = np.append(resets, 0)[j]
-    there = (j < len(resets)) & (subject[at] == doses["subject"].to_numpy())
-    before = (at > 0) & (subject[at - 1] == subject[at]) & (time[at - 1] == time[at])
-    return np.where(there, time[at], np.inf), there & before
+def _neighbours(is_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each place of a sorted list the nearest row at or before it, and at or after it; -1 where there is none."""
+    place = np.arange(len(is_row))
+    before = np.maximum.accumulate(np.where(is_row, place, -1))
+    after = np.minimum.accumulate(np.where(is_row, place, len(is_row))[::-1])[::-1]
+    return before, np.where(after == len(is_row), -1, after)

@@ -33,19 +33,48 @@ def _whole(cell: str) -> int | None:
     return int(value) if value == np.floor(value) and abs(value) < 1e9 else None
 
 
+def route_names(table: Table) -> tuple[str, ...]:
+    """What a number in CMT counts: the states, or, where it is an administration number, the dose routes."""
+    words = table.words
+    return tuple(d.name for d in words.doses) if table.counts_routes and words.doses else words.state_names
+
+
+def compartments(table: Table, target: np.ndarray) -> np.ndarray:
+    """The compartment number of each dose, counted from 1: the one its CMT gives, else that of its state; 0 where neither tells."""
+    code, distinct = pd.factorize(target)
+    numbers = np.array([table.words.compartment(t) for t in distinct] + [0])[code]
+    if table.counts_routes:
+        return numbers
+    code, distinct = pd.factorize(table["CMT"])
+    own = np.array([_whole(cell) or 0 for cell in distinct] + [0])[code]
+    return np.where(table.gives & (own > 0), own, numbers)
+
+
 def targets(table: Table) -> np.ndarray:
     """Where each dose goes; '' on rows that give none or whose CMT is a defect."""
+    if "targets" not in table.kept:
+        table.kept["targets"] = _targets(table)
+    return table.kept["targets"]
+
+
+def _targets(table: Table) -> np.ndarray:
     cells = np.where(table.gives, table["CMT"], "")
     words = table.vocabulary
     if words is None:
         return cells
-    found_ = resolve(cells, words.targets, words.state_names)
+    found_ = resolve(cells, words.targets, route_names(table))
     default = words.doses[0].name if len(words.doses) == 1 else ""
     return np.where(table.gives & (cells == ""), default, found_)
 
 
 def observables(table: Table) -> np.ndarray:
     """What each observation row holds; '' on other rows or where DVID is a defect."""
+    if "observables" not in table.kept:
+        table.kept["observables"] = _observables(table)
+    return table.kept["observables"]
+
+
+def _observables(table: Table) -> np.ndarray:
     sees = table.evid(0)
     cells = np.where(sees, table["DVID"], "")
     words = table.vocabulary
@@ -68,7 +97,7 @@ def check_targets(table: Table) -> Iterator[Defect]:
     if len(words.doses) != 1:
         yield from found("PK053", table, empty, "CMT", value=len(words.doses), choices=choices("", routes))
     unresolved = table.gives & ~empty & ~negative & (targets(table) == "")
-    yield from _unknown(table, unresolved, "CMT", ("PK054", "PK055"), words.targets, words.state_names)
+    yield from _unknown(table, unresolved, "CMT", ("PK054", "PK055"), words.targets, route_names(table))
 
 
 def check_observables(table: Table) -> Iterator[Defect]:
@@ -94,6 +123,6 @@ def _unknown(
         if _whole(cell) is None:
             yield from found(codes[0], table, rows, column, value=cell, choices=choices(cell, names))
         else:
-            kind = "states" if column == "CMT" else "observables"
-            wanted = f"{len(numbered)} {kind if len(numbered) != 1 else kind[:-1]}"
-            yield from found(codes[1], table, rows, column, value=cell, wanted=wanted, choices=choices("", names))
+            kind = "observable" if column == "DVID" else "dose route" if table.counts_routes else "state"
+            wanted = f"{len(numbered)} {kind}{'' if len(numbered) == 1 else 's'}"
+            yield from found(codes[1], table, rows, column, value=cell, what=kind, wanted=wanted, choices=choices("", names))

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data.checks.observations import first_equal
-from pkpd.data.columns import Columns
-from pkpd.data.convert import counts_cells
+from pkpd.data.columns import DOSE_ITEMS, Columns
+from pkpd.data.dose_items import items_used
+from pkpd.data.doses import counts_cells
 from pkpd.data.names import observables, targets
 from pkpd.data.scales import SHARES, Declared
 from pkpd.data.table import Table
@@ -18,6 +19,9 @@ from pkpd.data.table import Table
 def notes_on(table: Table, columns: Columns, declared: Declared) -> tuple[str, ...]:
     """Every assumption made on the way from the file to the cohort."""
     parts = (
+        _taken(columns),
+        (table.clock_note,) if table.clock else (),
+        _items(table, columns, declared),
         _defaults(table),
         _units(table, declared),
         _dose_notes(table),
@@ -30,6 +34,25 @@ def notes_on(table: Table, columns: Columns, declared: Declared) -> tuple[str, .
 
 def _rows(count: int) -> str:
     return f"{count} row{'' if count == 1 else 's'}"
+
+
+def _taken(columns: Columns) -> Iterator[str]:
+    yield from (f"Column {own} is read as {name}." for name, own in columns.taken if name not in DOSE_ITEMS)
+
+
+ITEM_WORDS = {"LAG": "the lag", "F": "the bioavailability", "D": "the modelled duration", "R": "the modelled rate"}
+WHOSE = {"LAG": "of each dose", "F": "of each dose", "D": "of each dose with RATE -2", "R": "of each dose with RATE -1"}
+
+
+def _items(table: Table, columns: Columns, declared: Declared) -> Iterator[str]:
+    """What the columns LAG, F, D and R, and those with a number, are used for."""
+    time = "h" if table.clock else declared.flat.get("TIME", "h")
+    for item, name, number, rows in items_used(table):
+        unit = {"F": "", "R": f" ({declared.flat.get(name, f'{declared.flat.get("AMT", "AMT")} per {time}')})"}.get(
+            item, f" ({declared.flat.get(name, time)})"
+        )
+        where = f" into compartment {number}" if number else ""
+        yield f"Column {columns.own[name]} is {ITEM_WORDS[item]} {WHOSE[item]}{where}{unit}{'' if rows else '; no dose uses it'}."
 
 
 def _defaults(table: Table) -> Iterator[str]:

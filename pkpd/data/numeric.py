@@ -9,7 +9,6 @@ import pandas as pd
 
 MISSING = ("", ".")
 COMMA = re.compile(r"[+-]?\d+,\d+")
-CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?(\s*[AaPp][Mm])?|\d{1,4}[-/]\d{1,2}([-/]\d{1,4})?([ T]\d{1,2}:\d{2}.*)?")
 LARGEST = 1e30
 
 
@@ -18,7 +17,7 @@ def numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     if pd.api.types.is_numeric_dtype(column) and column.dtype.kind in "iuf":
         values = column.to_numpy(dtype=float, na_value=np.nan)
         return values, np.zeros(len(values), bool)
-    cells, code = _distinct(column)
+    cells, code = distinct_cells(column)
     values = np.array([_number(cell) for cell in cells])
     wrong = np.isnan(values) & ~np.isin(cells, MISSING)
     return values[code], wrong[code]
@@ -26,11 +25,11 @@ def numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 def texts(column: pd.Series) -> np.ndarray:
     """A column as stripped text, an object array; a missing cell is '' and a whole number has no '.0'."""
-    cells, code = _distinct(column)
+    cells, code = distinct_cells(column)
     return cells[code]
 
 
-def _distinct(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def distinct_cells(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """The distinct cells as text (the last is '' for missing ones) and where each row finds its own."""
     code, distinct = pd.factorize(column.map(_text, na_action=None) if column.dtype == object else column)
     return np.array([_text(cell) for cell in distinct] + [""], dtype=object), code
@@ -56,8 +55,6 @@ def _number(cell: str) -> float:
         return np.nan
 
 
-def code_of(cell: str, column: str) -> str:
+def code_of(cell: str) -> str:
     """Which defect a cell that is no number earns."""
-    if column == "TIME" and CLOCK.fullmatch(cell):
-        return "PK029"
     return "PK028" if COMMA.fullmatch(cell) else "PK027"

@@ -35,7 +35,7 @@ def declared_units(
 ) -> tuple[Declared, list[Defect]]:
     """Put the units of the header and of `units=` together; `others` are the further columns of the file."""
     flat, by_target, by_observable, defects = dict(header), {}, {}, []
-    known = {name.upper(): name for name in (*NUMERIC, *others)}
+    known = {name.upper(): name for name in (*others, *NUMERIC)}
     observables = vocabulary.observable_names if vocabulary else ()
     nested = {"AMT": (by_target, vocabulary.targets if vocabulary else None), "DV": (by_observable, observables if vocabulary else None)}
     for key, unit in given.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,29 @@ MOST = 12
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows in file order: `frame` holds ROW, ID, SUBJECT (0, 1, ... by block), the numeric standard columns, CMT, DVID and covariates."""
+    """Rows in file order: `frame` holds ROW, ID, SUBJECT (0, 1, ... by block), the columns of the file, CMT, DVID and covariates.
+
+    `table[name]` gives any numeric standard column, empty (NaN) where the file has none. `numbered` are its columns like ALAG2, `clock` says
+    how TIME was written where it is no elapsed time ("clock", "date", "iso", else ""), and `counts_routes` that numbers in CMT count dose routes.
+    `constant` are the covariates said not to change, `kept` what was worked out before.
+    """
 
     frame: pd.DataFrame
     present: frozenset[str]
     bad: dict[str, np.ndarray]
     vocabulary: Vocabulary | None
     covariates: tuple[str, ...] = ()
+    numbered: tuple[str, ...] = ()
+    clock: str = ""
+    clock_note: str = ""
+    counts_routes: bool = False
+    constant: frozenset[str] = frozenset()
+    kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self.frame[name].to_numpy()
+        if name not in self.kept:
+            self.kept[name] = self.frame[name].to_numpy() if name in self.frame else np.broadcast_to(np.nan, len(self))
+        return self.kept[name]
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -44,7 +57,10 @@ class Table:
 
     def evid(self, *codes: int) -> np.ndarray:
         """Rows whose EVID is one of `codes`."""
-        return np.isin(self["EVID"], codes)
+        key = f"EVID {codes}"
+        if key not in self.kept:
+            self.kept[key] = np.logical_or.reduce([self["EVID"] == code for code in codes])
+        return self.kept[key]
 
     @property
     def gives(self) -> np.ndarray:
@@ -75,7 +91,7 @@ def shorten(defects: list[Defect]) -> list[Defect]:
 
 def _and_more(one: Defect, rest: int) -> Defect:
     cure = f"{one.cure} ({rest} more {'row has' if rest == 1 else 'rows have'} the same.)"
-    return Defect(one.code, one.message, cure, one.row, one.subject, one.column)
+    return replace(one, cure=cure)
 
 
 def show(value: Any) -> str:

@@ -12,7 +12,8 @@ import pandas as pd
 from pkpd.data.cohort import Cohort
 from pkpd.data.columns import Columns, match_columns
 from pkpd.data.numeric import texts
-from pkpd.data.read import read_cohort
+from pkpd.data.options import options
+from pkpd.data.read import read_with
 from pkpd.data.source import Cells, read_cells
 from pkpd.data.vocabulary import Vocabulary, vocabulary_of
 from pkpd.errors import DataError
@@ -37,6 +38,7 @@ def read_unscored(
     units: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     covariates: Iterable[str] = (),
+    interpolation: Mapping[str, str] | None = None,
 ) -> Unscored:
     """Read records as `read_cohort` does, with every observation set to MDV 1 and, where DVID is empty, to the first observable.
 
@@ -48,13 +50,16 @@ def read_unscored(
     units = getattr(source, "attrs", {}).get("units") if units is None else units
     found = match_columns(cells.header, columns or {}, (*(words.covariates if words else ()), *extra))
     try:
-        cohort = read_cohort(_blanked(cells, found, words), model, units=units, columns=columns, covariates=extra, name=cells.label)
+        plain = _blanked(cells, found, words)
+        asked = options(units or {}, columns, extra, interpolation)
+        cohort = read_with(plain, model, asked, cells.label)
     except DataError as error:
         placed = [d if d.row is None else replace(d, row=int(cells.rows[d.row - 1])) for d in error.defects]
         raise DataError(cells.label, placed) from None
+    tables = {name: _placed(getattr(cohort, name), cells.rows) for name in ("records", "doses", "observations")}
     index = source.index if isinstance(source, pd.DataFrame) else None
     written = {name: _plain(cells.frame[found.at[name]], index) for name in ("ID", "TIME")}
-    return Unscored(cohort, written["ID"], written["TIME"], found.unused)
+    return Unscored(replace(cohort, **tables), written["ID"], written["TIME"], found.unused)
 
 
 def _blanked(cells: Cells, found: Columns, words: Vocabulary | None) -> pd.DataFrame:
@@ -70,6 +75,11 @@ def _blanked(cells: Cells, found: Columns, words: Vocabulary | None) -> pd.DataF
         header += [name] if place == len(header) else []
         frame[place] = value
     return frame.set_axis(header, axis=1)
+
+
+def _placed(table: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+    """A table whose `row` is the line of the file."""
+    return table.assign(row=rows[table["row"].to_numpy() - 1])
 
 
 def _plain(column: pd.Series, index: pd.Index | None) -> pd.Series:

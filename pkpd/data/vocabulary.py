@@ -11,7 +11,7 @@ from pkpd.units import parse
 
 @dataclass(frozen=True)
 class Field:
-    """A name and the unit its numbers have inside the model.
+    """A name and the unit its numbers have inside the model; a dose route may say `into` which state it leads.
 
     >>> Field("il6", "pg/mL").unit
     'pg/mL'
@@ -19,6 +19,7 @@ class Field:
 
     name: str
     unit: str
+    into: str = ""
 
     def __post_init__(self) -> None:
         parse(self.unit)
@@ -69,6 +70,11 @@ class Vocabulary:
         """The unit of amounts given to `target`; None when the vocabulary does not tell."""
         units = {s.name: s.unit for s in self.states if isinstance(s, Field)}
         return (units | {d.name: d.unit for d in self.doses}).get(target)
+
+    def compartment(self, target: str) -> int:
+        """The number of the state that a dose to `target` reaches, counted from 1; 0 when the vocabulary does not tell."""
+        state = {d.name: d.into for d in self.doses if d.into}.get(target, target)
+        return self.state_names.index(state) + 1 if state in self.state_names else 0
 
     def observable_unit(self, name: str) -> str | None:
         """The unit the model gives observable `name` in."""

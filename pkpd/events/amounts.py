@@ -7,6 +7,7 @@ from typing import Any
 
 from pkpd import units
 from pkpd.errors import DoseError, UnitError
+from pkpd.events.body import by_size, split_size
 
 CELLS = "1e9 cells"
 
@@ -42,14 +43,36 @@ def day(number: Any) -> tuple[float, str]:
 
 
 def read_amount(amount: Any) -> tuple[float, str]:
-    """A checked amount: a number above zero and a unit that can be read."""
+    """A checked amount: a number above zero and a unit that can be read, by body size where it ends in "/kg" or "/m^2"."""
     if not (isinstance(amount, tuple) and len(amount) == 2 and isinstance(amount[1], str)):
         raise UnitError(f"The amount of a dose needs its unit: got {amount!r}. Write a pair like (100, 'mg'), or cells(5e9) for cells.")
-    number, unit = read_number(amount[0], "The amount of a dose"), amount[1].strip()
-    units.parse(unit)
+    number, unit = read_number(amount[0], "The amount of a dose"), by_size(*split_size(amount[1]))
+    units.parse(split_size(unit)[0])
     if number <= 0:
         raise DoseError(f"The amount of a dose is {number:g} {unit}; it must be above zero. For an arm without doses write sum_of(()).")
     return number, unit
+
+
+def read_rate(rate: Any, unit: str | None = None) -> tuple[float, str]:
+    """A checked rate above zero, and its unit per hour: `unit`'s amount where the rate fits it.
+
+    >>> read_rate((1, "mg/kg/min"), "mg")
+    (60.0, 'mg/kg')
+    """
+    if not (isinstance(rate, tuple) and len(rate) == 2 and isinstance(rate[1], str)):
+        raise UnitError(f"The rate of an infusion needs its unit: got {rate!r}. Write a pair like (50, 'mg/h').")
+    number, (plain, size) = read_number(rate[0], "The rate of an infusion"), split_size(rate[1])
+    if number <= 0:
+        raise DoseError(f"The rate of an infusion is {number:g} {rate[1].strip()}; it must be above zero.")
+    amount = split_size(unit)[0] if unit else _numerator(plain, rate)
+    return number * units.factor(plain, f"({amount})/{units.CLOCK}", "The rate of an infusion"), by_size(amount, size)
+
+
+def _numerator(plain: str, rate: Any) -> str:
+    amount, stroke, _ = plain.rpartition("/")
+    if not stroke:
+        raise UnitError(f"The rate of an infusion is {rate!r}, no amount by time. Write a pair like (50, 'mg/h').")
+    return amount.strip()
 
 
 def read_time(time: Any, what: str) -> float:
@@ -65,6 +88,14 @@ def read_length(time: Any, what: str) -> float:
     hours = read_time(time, what)
     if hours <= 0:
         raise DoseError(f"{what} is {time!r}; it must be longer than zero.")
+    return hours
+
+
+def read_lag(time: Any) -> float:
+    """A lag in hours, zero or more."""
+    hours = read_time(time, "The lag of a dose")
+    if hours < 0:
+        raise DoseError(f"The lag of a dose is {time!r}; it must not be below zero. To give a dose earlier use .at(...).")
     return hours
 
 

@@ -1,34 +1,56 @@
-"""Doses and observation times of a cohort as one rectangle of padded arrays: what a solver walks through.
+"""The segments of a cohort as one rectangle of padded arrays: what a solver walks through.
 
-Every event (dose, end of an infusion, reset) begins a segment. An observation carries the number of the segment it is read in, so whether it is
-taken before or after an event at the same time is decided by the order of the records, never by comparing floats. Subject lanes come last.
+Where every event time is known before any parameter, segments are laid out once in NumPy and made as few as can be. Where a lag, a rate or a
+duration is estimated, `Schedule.plan` lays them out anew for each value, and the arrays here hold the layout at typical values (sizes, meshes).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pkpd.events.layout import Given, Layout, Static, Steady, lay_out, static_of
+from pkpd.events.plan import DURATION, RATE, Plan, build_plan
+
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """E segments, M times, D dose targets, B subjects: `edges[E+1, B]` (h), `amount[E, D, B]` given at a segment's start, `rate[E, D, B]` during it,
-    `reset[E, B]`, `times[M, B]`, `segment[M, B]`; row r of the long table is read at `(row_time[r], row_lane[r])`.
+    """E segments, M looks, D dose targets, B subjects: `edges[E+1, B]` (h), `amount[E, D, B]` given at a segment's start, `rate[E, D, B]` during it,
+    `reset[E, B]` and `clear[E, B]` at its start, `interval[E, B]` of the covariates, `times[M, B]`, `segment[M, B]`; row r of the long table is read at
+    `(row_time[r], row_lane[r])`. `static` is None where nothing moves.
     """
 
-    targets: tuple[str, ...]
+    plan: Plan
     edges: np.ndarray
     amount: np.ndarray
     rate: np.ndarray
     reset: np.ndarray
-    times: np.ndarray
+    clear: np.ndarray
+    interval: np.ndarray
     segment: np.ndarray
-    row_time: np.ndarray
-    row_lane: np.ndarray
+    steady: Steady | None
+    fault: np.ndarray
+    static: Static | None = None
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.plan.targets
+
+    @property
+    def times(self) -> np.ndarray:
+        return self.plan.look_time
+
+    @property
+    def row_time(self) -> np.ndarray:
+        return self.plan.row_time
+
+    @property
+    def row_lane(self) -> np.ndarray:
+        return self.plan.row_lane
 
     @property
     def lanes(self) -> int:
@@ -40,133 +62,88 @@ class Schedule:
         return self.amount.shape[0], self.times.shape[0], self.lanes
 
 
-@dataclass
-class _Lane:
-    """One subject while its segments are laid out."""
+def known(plan: Plan) -> Given:
+    """Lag, bioavailability, duration and rate as the records alone give them: no lag, all of the dose, where nothing is said."""
+    d = plan.doses
+    rate = np.where(d.shape == RATE, d.value, 1.0)
+    return Given(np.nan_to_num(d.lag), np.nan_to_num(d.bioavailability, nan=1.0), np.where(d.shape == DURATION, d.value, 1.0), rate, False)
 
-    edges: list[float]
-    amount: list[np.ndarray]
-    rate: list[np.ndarray]
-    reset: list[float]
-    times: list[float]
-    segment: list[int]
+
+def schedule_of(plan: Plan, given: Given, moves: bool, strict: bool = False) -> Schedule:
+    """The schedule of a plan at given attributes; `moves` keeps one segment a point, since their order may change (`strict` as in `static_of`)."""
+    static = static_of(plan, given, strict)
+    layout = lay_out(plan, given, static)
+    if not moves:
+        layout = compress(layout)
+    return Schedule(plan, *layout[:7], layout.steady, layout.fault, static if moves else None)
 
 
 def build_schedule(doses: pd.DataFrame, observations: pd.DataFrame, n_subjects: int, targets: Sequence[str] | None = None) -> Schedule:
-    """Lay out the long tables of a cohort (columns as in `Cohort`) as one padded rectangle.
+    """Lay out the long tables of a cohort (columns as in `Cohort`), doses as the records give them.
 
-    Within a time the order is: infusion ends, then records by rank (a lagged or additional dose carries a rank before the record it lands on).
+    >>> doses = pd.DataFrame({"subject": [0], "time": [0.0], "rank": [0], "kind": ["dose"], "target": ["iv"], "amount": [5.0]})
+    >>> looks = pd.DataFrame({"subject": [0, 0], "time": [0.0, 2.0], "rank": [1, 2]})
+    >>> build_schedule(doses, looks, 1).amount.ravel().tolist()
+    [5.0]
     """
-    targets = tuple(dict.fromkeys(t for t in doses["target"] if isinstance(t, str) and t)) if targets is None else tuple(targets)
-    by_dose = {k: g for k, g in doses.groupby("subject")}
-    by_obs = {k: g for k, g in observations.groupby("subject")}
-    lanes, row_time = [], np.zeros(len(observations), int)
-    position = {index: i for i, index in enumerate(observations.index)}
-    for b in range(n_subjects):
-        lane, where = _lane(by_dose.get(b), by_obs.get(b), targets)
-        lanes.append(lane)
-        for index, m in where.items():
-            row_time[position[index]] = m
-    return _pad(lanes, targets, row_time, observations["subject"].to_numpy(int))
+    plan = build_plan(doses, observations, n_subjects, targets)
+    return schedule_of(plan, known(plan), moves=False)
 
 
-def _lane(doses: pd.DataFrame | None, observations: pd.DataFrame | None, targets: tuple[str, ...]) -> tuple[_Lane, dict[int, int]]:
-    events = _events(doses, targets) + _looks(observations)
-    events.sort(key=lambda e: e[:3])
-    start = min((e[0] for e in events), default=0.0)
-    nothing = np.zeros(len(targets))
-    lane, where = _Lane([start], [nothing], [nothing], [0.0], [], []), {}
-    for time, _, _, kind, payload in events:
-        if kind == "look":
-            where[payload] = _look(lane, time)
-        else:
-            _segment(lane, time, kind, payload)
-    lane.edges.append(max(lane.edges[-1], max((e[0] for e in events), default=start)))
-    return lane, where
+def compress(layout: Layout) -> Layout:
+    """Fewer segments: one without length in which nothing is seen joins the next, and what follows the last look goes."""
+    e, lanes = layout.reset.shape
+    seen = np.zeros((e, lanes), bool)
+    np.put_along_axis(seen, layout.segment, True, 0)
+    idle = np.concatenate([np.zeros((1, lanes), bool), (np.diff(layout.edges[:-1], axis=0) == 0) & ~seen[:-1]])
+    keep = ~(idle & (layout.reset == 0) & (layout.clear == 0))
+    new = np.cumsum(keep, 0) - 1
+    segment = np.take_along_axis(new, layout.segment, 0)
+    used = segment.max(0) + 1
+    size = int(used.max(initial=1))
+    lane = np.broadcast_to(np.arange(lanes), (e, lanes))
+    inside = new < used
+    put = _Put(size, lanes, np.where(inside, new, size), lane)
+    begin = np.concatenate([layout.edges[:-1], layout.edges[-1:]])
+    ends = np.take_along_axis(begin, np.where(inside, np.arange(e)[:, None], 0).max(0, keepdims=True) + 1, 0)
+    edges = put.last(layout.edges[:-1], ends)
+    steady = layout.steady
+    if steady is not None:
+        place = np.take_along_axis(new, steady.segment, 0)
+        steady = steady._replace(segment=np.minimum(place, size - 1), target=np.where(place < used, steady.target, -1))
+    joined = (put.added(np.moveaxis(layout.amount, 1, 0)), put.rows(np.moveaxis(layout.rate, 1, 0)))
+    amount, rate = (np.moveaxis(x, 0, 1) for x in joined)
+    return Layout(np.concatenate([edges, ends]), amount, rate, put.last(layout.reset, 0.0, first=True), put.last(layout.clear, 0.0, first=True),
+                  put.last(layout.interval, None).astype(int), segment, steady, layout.fault)  # fmt: skip
 
 
-def _events(doses: pd.DataFrame | None, targets: tuple[str, ...]) -> list[tuple]:
-    """(time, rank, order, kind, payload): the end of an infusion comes before every record of its time."""
-    found: list[tuple] = []
-    if doses is None:
-        return found
-    rows: list[Any] = list(doses.itertuples())
-    for order, d in enumerate(rows):
-        unit = np.array([float(t == d.target) for t in targets])
-        if d.kind in ("reset", "reset_dose"):
-            found.append((d.time, d.rank, order, "reset", None))
-        if d.kind in ("dose", "reset_dose") and d.amount != 0:
-            if d.duration > 0:
-                speed = unit * d.amount / d.duration
-                found.append((d.time, d.rank, order + 0.5, "rate", speed))
-                found.append((d.time + d.duration, -np.inf, order + 0.5, "rate", -speed))
-            else:
-                found.append((d.time, d.rank, order + 0.5, "amount", unit * d.amount))
-    return found
+@dataclass(frozen=True)
+class _Put:
+    """Segments gathered into fewer: `new[e, b]` says where each goes, `size` is nowhere."""
 
+    size: int
+    lanes: int
+    new: np.ndarray
+    lane: np.ndarray
 
-def _looks(observations: pd.DataFrame | None) -> list[tuple]:
-    if observations is None:
-        return []
-    ranks = zip(observations["time"], observations["rank"], observations.index, strict=True)
-    return [(float(t), r, -1, "look", i) for t, r, i in ranks]
+    def last(self, values: np.ndarray, spare: Any, first: bool = False) -> np.ndarray:
+        """The value of the last of each group (`first`: of the first); `spare` where a lane has fewer (None: its own last value)."""
+        out = np.full((self.size + 1, self.lanes), np.nan)
+        steps = range(len(values))
+        for e in reversed(steps) if first else steps:
+            out[self.new[e], self.lane[e]] = values[e]
+        out = out[: self.size]
+        if spare is None:
+            count = np.isfinite(out).sum(0) - 1
+            spare = np.take_along_axis(out, np.maximum(count, 0)[None], 0)
+        return np.where(np.isnan(out), spare, out)
 
+    def added(self, values: np.ndarray) -> np.ndarray:
+        """Sums over groups [D, E, B]."""
+        out = np.zeros((len(values), self.size + 1, self.lanes))
+        for e in range(values.shape[1]):
+            out[:, self.new[e], self.lane[e]] += values[:, e]
+        return out[:, : self.size]
 
-def _look(lane: _Lane, time: float) -> int:
-    segment = len(lane.amount) - 1
-    if not lane.times or lane.times[-1] != time or lane.segment[-1] != segment:
-        lane.times.append(time)
-        lane.segment.append(segment)
-    return len(lane.times) - 1
-
-
-def _segment(lane: _Lane, time: float, kind: str, payload: np.ndarray | None) -> None:
-    """Begin a segment at an event; events with nothing seen between them and no time between them share one."""
-    last = len(lane.amount) - 1
-    share = lane.edges[-1] == time and not (lane.segment and lane.segment[-1] == last) and kind != "reset"
-    if not share:
-        lane.edges.append(time)
-        lane.amount.append(np.zeros_like(lane.amount[0]))
-        lane.rate.append(lane.rate[-1])
-        lane.reset.append(0.0)
-    if kind == "reset":
-        lane.reset[-1] = 1.0
-    elif kind == "rate":
-        assert payload is not None
-        moved = lane.rate[-1] + payload
-        lane.rate[-1] = np.where(np.abs(moved) < 1e-12 * np.abs(payload), 0.0, moved)
-    else:
-        lane.amount[-1] = lane.amount[-1] + payload
-
-
-def _pad(lanes: list[_Lane], targets: tuple[str, ...], row_time: np.ndarray, row_lane: np.ndarray) -> Schedule:
-    """Padding segments have no length and change nothing; padded times repeat the last one (a subject never looked at: its end)."""
-    n_seg = max(len(x.amount) for x in lanes)
-    n_time = max(1, *(len(x.times) for x in lanes))
-    fill = lambda rows, n, pad: np.stack([*rows, *([pad] * (n - len(rows)))])  # noqa: E731
-    zero = np.zeros(len(targets))
-    last_time = [x.times[-1] if x.times else x.edges[-1] for x in lanes]
-    last_seg = [x.segment[-1] if x.segment else len(x.amount) - 1 for x in lanes]
-    return Schedule(
-        targets=targets,
-        edges=np.stack([fill(x.edges, n_seg + 1, x.edges[-1]) for x in lanes], -1).astype(float),
-        amount=np.stack([fill(x.amount, n_seg, zero) for x in lanes], -1),
-        rate=np.stack([fill(x.rate, n_seg, zero) for x in lanes], -1),
-        reset=np.stack([fill(x.reset, n_seg, 0.0) for x in lanes], -1),
-        times=np.stack([fill(x.times, n_time, t) for x, t in zip(lanes, last_time, strict=True)], -1).astype(float),
-        segment=np.stack([fill(x.segment, n_time, s) for x, s in zip(lanes, last_seg, strict=True)], -1).astype(int),
-        row_time=row_time,
-        row_lane=row_lane,
-    )
-
-
-def tile(schedule: Schedule, n: int) -> Schedule:
-    """`n` copies of a schedule side by side, copy by copy, its rows likewise: a virtual cohort is laid out once and repeated.
-
-    >>> none, looks = pd.DataFrame({"subject": [], "target": []}), pd.DataFrame({"subject": [0], "time": [1.0], "rank": [0]})
-    >>> tile(build_schedule(none, looks, 1), 3).row_lane.tolist()
-    [0, 1, 2]
-    """
-    wide = {name: np.tile(getattr(schedule, name), n) for name in ("edges", "amount", "rate", "reset", "times", "segment", "row_time")}
-    copies = schedule.lanes * np.repeat(np.arange(n), len(schedule.row_lane))
-    return replace(schedule, **wide, row_lane=np.tile(schedule.row_lane, n) + copies)
+    def rows(self, values: np.ndarray) -> np.ndarray:
+        return np.stack([self.last(v, None) for v in values]) if len(values) else np.zeros((0, self.size, self.lanes))

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from pkpd.inference.event_facts import event_facts
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.predictive import Predictive, over_draws
 from pkpd.inference.problem import FitProblem, Sampler
@@ -43,7 +44,7 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
         "summary": summary.to_json(orient="records", double_precision=15),
         "verdict": json.dumps(verdict.as_dict()),
         "provenance": json.dumps(provenance(problem, sampler, seed)),
-        "report": json.dumps(report_facts(problem, geometry, draws)),
+        "report": json.dumps(report_facts(problem, geometry, draws, event_facts(predictive, flat))),
     }
     return tree
 

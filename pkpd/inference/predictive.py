@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpyro import handlers
 
-from pkpd.events.schedule import build_schedule
+from pkpd.events.intervals import Intervals
+from pkpd.events.plan import build_plan
 from pkpd.inference.cohort_model import measurement, sds_from
 from pkpd.inference.problem import FitProblem
 from pkpd.model import Predictor
@@ -74,7 +75,7 @@ class Predictive:
     @cached_property
     def curves_predictor(self) -> Predictor:
         problem, times = self.problem, self.curve_times
-        return grid_predictor(problem, problem.cohort.doses, times, problem.predictor.covariates)
+        return grid_predictor(problem, problem.cohort.doses, times, problem.predictor.plan.intervals)
 
     def curves(self, sites: Mapping[str, Any]) -> tuple[Any, Any]:
         """[T, observables, N] for the cohort's subjects and for typical subjects."""
@@ -82,12 +83,12 @@ class Predictive:
         return predict.observables(self.individual(sites))[0], predict.observables(self.typical(sites))[0]
 
 
-def grid_predictor(problem: FitProblem, doses: pd.DataFrame, times: np.ndarray, covariates: np.ndarray) -> Predictor:
+def grid_predictor(problem: FitProblem, doses: pd.DataFrame, times: np.ndarray, intervals: Intervals) -> Predictor:
     """The model on a grid of times common to all subjects, each read after a dose at the same time."""
-    n = covariates.shape[1]
+    n = intervals.origin.shape[1]
     looks = pd.DataFrame({"subject": np.repeat(np.arange(n), len(times)), "time": np.tile(times, n), "rank": 1e12})
-    schedule = build_schedule(doses, looks, n)
-    return Predictor(problem.model, schedule, covariates, np.zeros(len(looks), int), problem.solver)
+    plan = build_plan(doses, looks, n, intervals=intervals, late_last=problem.predictor.plan.late > 0)
+    return Predictor(problem.model, plan, np.zeros(len(looks), int), problem.solver, problem.predictor.free, problem.predictor.at, True)
 
 
 def over_draws(function: Any, sites: Mapping[str, np.ndarray], keys: Any, batch: int = 4) -> Any:

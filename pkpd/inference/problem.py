@@ -102,6 +102,11 @@ class FitProblem:
                     found.append(
                         f"'{name}' has an effect of {e.covariate}, which the cohort does not carry. {choices(e.covariate, list(self.cohort.covariates))}"
                     )
+                elif e.covariate in self.cohort.interpolation:
+                    found.append(
+                        f"'{name}' has an effect of {e.covariate}, which changes within a subject, while effects take one value a subject. Let a component "
+                        f"read it (covariates=Covariate('{e.covariate}', ...)), or make a column of its baseline and use that."
+                    )
         return found
 
     def _wrong_noise(self) -> list[str]:
@@ -115,7 +120,7 @@ class FitProblem:
 
     @cached_property
     def predictor(self) -> Predictor:
-        return predictor(self.model, self.cohort, self.solver)
+        return predictor(self.model, self.cohort, self.solver, free=self.population.parameters, at=self.population.medians(), strict=True)
 
     @cached_property
     def covariates(self) -> dict[str, np.ndarray]:

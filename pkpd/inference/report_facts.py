@@ -10,7 +10,7 @@ from pkpd.inference.sample import Draws
 from pkpd.model import describe
 
 
-def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws) -> dict[str, Any]:
+def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: list[str]) -> dict[str, Any]:
     """What the report prints besides numbers: priors, fixed parameters, choices that were made."""
     chosen = problem.predictor.chosen
     centring = ", ".join(f"{n} {float(w):.2f}" for n, w in geometry.weights.items())
@@ -31,6 +31,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws) -> dict[
         "assumptions": [
             *problem.assumptions,
             *problem.cohort.notes,
+            *events,
             f"Solver: {chosen.name} ({chosen.reason}).",
             f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
             f"NUTS step sizes after warm-up: {steps}; metric: Fisher information at the mode with spreads held, refined in warm-up.",

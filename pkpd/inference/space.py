@@ -18,6 +18,7 @@ from numpyro.infer.util import log_density
 
 from pkpd.inference.cohort_model import cohort_model
 from pkpd.inference.problem import FitProblem
+from pkpd.population.medians import median
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +120,3 @@ def _typical_value(site: Mapping[str, Any]) -> Any:
         fn = site["fn"]
         return jnp.eye(fn.event_shape[-1]) if site["name"].startswith("chol_") else fn.mean
     return median(site["fn"])
-
-
-def median(fn: Distribution) -> Any:
-    """The median of a prior: by its quantile function, else from 4001 draws with a fixed key."""
-    try:
-        return fn.icdf(0.5)
-    except (NotImplementedError, ImportError):
-        return jnp.median(fn.sample(jax.random.PRNGKey(1), (4001,)), axis=0)

@@ -8,7 +8,9 @@ from typing import Any
 
 from pkpd import units
 from pkpd.components import Component
-from pkpd.errors import ModelError, choices, nearest
+from pkpd.components.dose import ATTRIBUTES
+from pkpd.errors import ModelError, nearest
+from pkpd.model.dose_checks import parameter_of, share_parameter
 from pkpd.model.equations import expect, typical_point
 from pkpd.model.model import Model
 
@@ -86,52 +88,24 @@ def check_reads(name: str, components: tuple[Component, ...]) -> None:
                 )
 
 
-def check_doses(model: Model) -> None:
-    """Dose routes reach states that exist, in the state's unit, with shares that are numbers or dimensionless parameters."""
-    by_name = {s.name: s for s in model.states}
-    for d in model.doses:
-        where = f"{model.name}: dose route '{d.name}'"
-        for target, share in d.into:
-            if target not in by_name:
-                raise ModelError(f"{where} goes into '{target}', which is no state. {choices(target, by_name)}")
-            if d.unit and not units.parse(d.unit).same(units.parse(by_name[target].unit)):
-                raise ModelError(f"{where} is in '{d.unit}' but state '{target}' in '{by_name[target].unit}'; give both one unit.")
-            if isinstance(share, str):
-                used = share_parameter(share)
-                expect(
-                    f"{where}: the share '{share}' for '{target}'",
-                    units.parse(_param(model, used, f"{where} splits by '{used}'").unit),
-                    "1",
-                )
-        if len({units.parse(by_name[target].unit).scale for target, _ in d.into}) > 1:
-            listed = ", ".join(f"'{target}' in '{by_name[target].unit}'" for target, _ in d.into)
-            raise ModelError(f"{where} goes into states of different units ({listed}); give them one unit, or two dose routes.")
-
-
 def check_initial(model: Model) -> None:
     """States start at a number or at a parameter in their own unit."""
     for s in model.states:
         if isinstance(s.initial, str):
-            start = _param(model, s.initial, f"{model.name}: state '{s.name}' starts at '{s.initial}'")
+            start = parameter_of(model, s.initial, f"{model.name}: state '{s.name}' starts at '{s.initial}'")
             expect(f"{model.name}: the initial value of state '{s.name}', parameter '{s.initial}',", units.parse(start.unit), s.unit)
-
-
-def _param(model: Model, name: str, where: str) -> Any:
-    if name not in model.param_names:
-        raise ModelError(f"{where}, which is no parameter. {choices(name, model.param_names)}")
-    return model.param(name)
-
-
-def share_parameter(share: str) -> str:
-    """The parameter in a dose's share, "f" or "1 - f"."""
-    return share.replace(" ", "").removeprefix("1-")
 
 
 def check_all_read(model: Model) -> None:
     """A parameter that no equation reads is a typing error, not a parameter."""
     seen: set[str] = {s.initial for s in model.states if isinstance(s.initial, str)}
     seen |= {share_parameter(share) for d in model.doses for _, share in d.into if isinstance(share, str)}
-    scope = model.scope(*typical_point(model), seen=seen.add)
+    point = typical_point(model)
+    named = dict(zip(model.param_names, point[2], strict=True)), dict(zip(model.covariate_names, point[3], strict=True))
+    for d in model.doses:
+        for attribute in ATTRIBUTES:
+            model.dose_value(d.name, attribute, *named, seen=seen.add)
+    scope = model.scope(*point, seen=seen.add)
     model.flows_at(scope)
     for g in model.signals:
         scope.signal(g.name)

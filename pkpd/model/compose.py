@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pkpd.components import Component
 from pkpd.errors import ModelError
-from pkpd.model import checks, equations
+from pkpd.model import checks, dose_checks, equations
 from pkpd.model.model import Model
 from pkpd.model.observable import Observable
 
@@ -39,7 +39,7 @@ def compose(name: str, *components: Component, observables: Observable | Sequenc
     if not model.states:
         raise ModelError(f"{name} has no states: nothing would change in time. Add a component with a State and its rates.")
     for check in (
-        checks.check_doses,
+        dose_checks.check_doses,
         checks.check_initial,
         equations.check_signals,
         equations.check_flows,

@@ -32,7 +32,7 @@ def check_signals(model: Model) -> None:
     for c in model.components:
         for g in c.gives:
             where = f"{model.name}: component '{c.name}', signal '{g.name}'"
-            expect(where, _unit(model, where, lambda scope, n=g.name: scope.signal(n)), g.unit)
+            expect(where, unit_of(model, where, lambda scope, n=g.name: scope.signal(n)), g.unit)
 
 
 def check_flows(model: Model) -> None:
@@ -70,7 +70,7 @@ def _check_flow_unit(model: Model, c: Component, index: int, f: Flow) -> None:
     if len(ends) == 2 and not units.parse(ends[0].unit).same(units.parse(ends[1].unit)):
         both = f"'{ends[0].unit}' and '{ends[1].unit}'"
         raise ModelError(f"{where}: the states have different units, {both}; use loss and gain with the factor between them.")
-    got = _unit(model, where, lambda scope: scope.rates(c)[index].rate)
+    got = unit_of(model, where, lambda scope: scope.rates(c)[index].rate)
     unit = ends[0].unit
     expect(where + ": the rate", got, f"{unit}/{units.CLOCK}" if unit.isalnum() else f"({unit})/{units.CLOCK}")
 
@@ -81,7 +81,7 @@ def check_observables(model: Model) -> None:
         raise ModelError(f"{model.name}: the observable '{twice[0]}' is declared twice; keep one of them.")
     for o in model.observables:
         where = f"{model.name}: observable '{o.name}'"
-        expect(where, _unit(model, where, lambda scope, v=o.value, w=where: scope.observe(v, w)), o.unit)
+        expect(where, unit_of(model, where, lambda scope, v=o.value, w=where: scope.observe(v, w)), o.unit)
 
 
 def expect(where: str, got: units.Unit | None, wanted: str) -> None:
@@ -97,7 +97,7 @@ def expect(where: str, got: units.Unit | None, wanted: str) -> None:
     raise ModelError(f"{found}, which measures something else. Check the units of the parameters in it (a plain number has none).")
 
 
-def _unit(model: Model, where: str, get: Callable[[Any], Any]) -> units.Unit | None:
+def unit_of(model: Model, where: str, get: Callable[[Any], Any]) -> units.Unit | None:
     ny, np_, nq = len(model.states), len(model.params), len(model.covariates)
     words = (*model.states, *model.params, *model.covariates)
     inputs = [units.parse(unit) for unit in (units.CLOCK, *(w.unit for w in words))]

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pkpd.components import Component, Covariate, Dose, Param, Signal, State
+from pkpd.components.dose import ATTRIBUTES
 from pkpd.components.flows import Flow
 from pkpd.data.vocabulary import Field, Vocabulary
 from pkpd.errors import ModelError, choices
@@ -86,10 +87,26 @@ class Model:
         return routes
 
     @cached_property
+    def dose_owner(self) -> dict[str, tuple[Dose, Component]]:
+        """Each declared dose route with the component it belongs to, by name."""
+        return {d.name: (d, c) for c in self.components for d in c.doses}
+
+    def dose_value(self, route: str, attribute: str, p: Mapping[str, Any], q: Mapping[str, Any], seen: Any = None) -> Any:
+        """The lag, bioavailability, duration or rate of a route, from parameters and covariates by name; None where the model says nothing."""
+        if route not in self.dose_owner:
+            return None
+        dose, component = self.dose_owner[route]
+        value = getattr(dose, attribute)
+        if value is None:
+            return None
+        return Scope(self, 0.0, {}, p, q, seen).dose_value(component, value, f"{self.name}: {attribute} of dose route '{route}'")
+
+    @cached_property
     def vocabulary(self) -> Vocabulary:
         """What a data file may say to this model: dose routes, states, observables, covariates, with units."""
         by_state = {s.name: s.unit for s in self.states}
-        doses = tuple(Field(d.name, d.unit or by_state[d.into[0][0]]) for d in self.doses)
+        state = {d.name: d.into[0][0] if len(d.into) == 1 else "" for d in self.doses}
+        doses = tuple(Field(d.name, d.unit or by_state[d.into[0][0]], into=state[d.name]) for d in self.doses)
         extra = tuple(Field(s.name, s.unit) for s in self.states if s.name not in {d.name for d in doses})
         return Vocabulary(
             doses=doses + (() if doses else extra),
@@ -154,7 +171,12 @@ class Model:
         y, q, r = (list(spread(k)) for k in (len(self.states), len(self.covariates), len(self.states)))
         p = [float(v) for v in self.typical.values()]
         with jax.ensure_compile_time_eval():
-            return [float(v) for v in (*self.rhs(x, y, p, q, r), *self.observe(x, y, p, q))]
+            return [float(v) for v in (*self.rhs(x, y, p, q, r), *self.observe(x, y, p, q), *self._dose_values(p, q))]
+
+    def _dose_values(self, p: list[Any], q: list[Any]) -> list[Any]:
+        named = dict(zip(self.param_names, p, strict=True)), dict(zip(self.covariate_names, q, strict=True))
+        values = [self.dose_value(d.name, a, *named) for d in self.doses for a in ATTRIBUTES]
+        return [v for v in values if v is not None]
 
     def __repr__(self) -> str:
         seen = ", ".join(self.observable_names) or "nothing"

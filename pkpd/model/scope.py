@@ -42,6 +42,19 @@ class Scope:
         names = tuple(model.signal_owner) + tuple(self.q)
         return value(y, p, View(f"{who}: s (signals and covariates)", names, self._read))
 
+    def dose_value(self, component: Component, value: Any, who: str) -> Any:
+        """A lag, bioavailability, duration or rate: a number, a parameter by name, or a function of parameters and covariates."""
+        params, covariates = tuple(x.name for x in component.params), tuple(c.name for c in component.covariates)
+        p = View(f"{who}: p (parameters of component '{component.name}')", params, self._parameter, "A parameter is declared in `params`.")
+        if isinstance(value, str):
+            return p[value]
+        if not callable(value):
+            return value
+        s = View(
+            f"{who}: s (covariates of component '{component.name}')", covariates, self._read, "A covariate is declared in `covariates`."
+        )
+        return value(p, s)
+
     def _views(self, component: Component) -> tuple[View, View, View]:
         who = f"{self.model.name}: component '{component.name}'"
         read_states = tuple(n for n in component.reads if n in self.y)

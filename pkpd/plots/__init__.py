@@ -7,6 +7,7 @@ from pkpd.plots.individual import individual_pages, plot_individual_fits
 from pkpd.plots.observed_predicted import plot_observed_predicted
 from pkpd.plots.prior_posterior import plot_prior_posterior
 from pkpd.plots.residuals import plot_residuals
+from pkpd.plots.spaghetti import plot_spaghetti
 from pkpd.plots.trace import plot_trace
 from pkpd.plots.vpc import plot_vpc
 from pkpd.plots.what_if import plot_what_if
@@ -20,6 +21,7 @@ __all__ = [
     "plot_observed_predicted",
     "plot_prior_posterior",
     "plot_residuals",
+    "plot_spaghetti",
     "plot_trace",
     "plot_vpc",
     "plot_what_if",

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -21,6 +22,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError, choices
+from pkpd.population.medians import median
 from pkpd.population.parameters import Individual
 
 
@@ -82,6 +84,13 @@ class Population:
     def estimated(self) -> tuple[str, ...]:
         """Parameters whose typical value has a prior, in order."""
         return tuple(n for n, v in self.parameters.items() if v.prior is not None)
+
+    def medians(self) -> dict[str, float]:
+        """Each parameter at the median of its prior, or at its fixed value."""
+        with jax.ensure_compile_time_eval():  # numbers, also when asked for while a model is traced
+            value = lambda v: float(np.asarray(v.value if v.prior is None else median(v.prior)))  # noqa: E731
+            found = {n: value(v) for n, v in self.parameters.items() if v.tied_to is None}
+        return self._with_tied(found)
 
     def sites(self, covariates: Mapping[str, np.ndarray]) -> list[str]:
         """Names of the population-level sites, in report order."""

@@ -11,6 +11,7 @@ import pandas as pd
 from pkpd.data import Cohort, read_cohort
 from pkpd.errors import DoseError, ModelError, choices
 from pkpd.events import Regimen, tile
+from pkpd.events.intervals import constant_intervals
 from pkpd.model import Model, Predictor, predictor
 from pkpd.solve import Solver
 
@@ -42,7 +43,8 @@ def design(
     """Give `regimen` to one subject for each row of `covariates` and look at every observable at every time.
 
     `times_h` are rising hours; a time at which a dose is given is read after it (`at_dose="before"`: before it, the trough).
-    `covariates` has a column for each covariate of the model, more are carried; without any, `pd.DataFrame(index=range(N))`.
+    `covariates` has a column for each covariate of the model, more are carried; without any, `pd.DataFrame(index=range(N))`. Doses by body
+    size read its columns WT (kg) and BSA (m^2).
     Returns a `Design`. Raises `DoseError` for a regimen that does not fit the model or times that do not rise, `ModelError` for a
     covariate that is missing.
 
@@ -54,13 +56,18 @@ def design(
     """
     times = _rising(times_h, at_dose)
     table = _checked(model, covariates)
-    one = read_cohort(
-        _records(model, regimen, times, table, at_dose), model, units=_units(model, regimen), covariates=list(table.columns), name=name
-    )
+    by_size = bool(regimen.for_model(model).sizes)  # such doses differ between subjects, all others are laid out once
+    each = table if by_size else table.iloc[:1]
+    doses = regimen.to_records(model, subjects=each if by_size else None)
+    rows = _records(model, doses, times, each, at_dose)
+    one = read_cohort(rows, model, units=doses.attrs["units"], covariates=list(table.columns), name=name)
     bound = predictor(model, one, solver)
+    if by_size:
+        return Design(regimen, times, at_dose, one, bound)
     n = len(table)
     wide = np.array([table[c].to_numpy(float) for c in model.covariate_names]).reshape(len(model.covariates), n)
-    many = replace(bound, schedule=tile(bound.schedule, n), covariates=wide, row_observable=np.tile(bound.row_observable, n))
+    plan = replace(tile(bound.plan, n), intervals=constant_intervals(wide))
+    many = replace(bound, plan=plan, row_observable=np.tile(bound.row_observable, n))
     return Design(regimen, times, at_dose, _widened(one, table), many)
 
 
@@ -88,25 +95,23 @@ def _checked(model: Model, covariates: pd.DataFrame) -> pd.DataFrame:
     return numbers
 
 
-def _units(model: Model, regimen: Regimen) -> dict[str, Any]:
-    return {"TIME": "h", "AMT": {d.target: d.unit for d in regimen.for_model(model).doses}}
-
-
-def _records(model: Model, regimen: Regimen, times: np.ndarray, table: pd.DataFrame, at_dose: str) -> pd.DataFrame:
-    """One subject's dose rows and looks, in the order in which they act."""
-    doses = regimen.to_records(model).drop(columns="RATE").assign(place=1, MDV=1, DVID="")
-    names = model.observable_names
-    looks = pd.DataFrame({"ID": "1", "TIME": np.repeat(times, len(names)), "EVID": 0, "MDV": 1, "DVID": list(names) * len(times)})
-    looks = looks.assign(AMT=0.0, DUR=0.0, CMT="", place=2 if at_dose == "after" else 0)
+def _records(model: Model, doses: pd.DataFrame, times: np.ndarray, table: pd.DataFrame, at_dose: str) -> pd.DataFrame:
+    """Dose rows and looks of the subjects 1, 2, ... (the rows of `table`), in the order in which they act."""
+    n, names = len(table), model.observable_names
+    doses = doses.assign(RATE=doses["RATE"].where(doses["DUR"] == 0, 0.0), place=1, MDV=1, DVID="")
+    one = pd.DataFrame({"TIME": np.repeat(times, len(names)), "EVID": 0, "MDV": 1, "DVID": list(names) * len(times)})
+    one = one.assign(AMT=0.0, RATE=0.0, DUR=0.0, CMT="", place=2 if at_dose == "after" else 0)
+    looks = one.iloc[np.tile(np.arange(len(one)), n)].assign(ID=np.repeat([str(i + 1) for i in range(n)], len(one)))
     rows = looks if doses.empty else pd.concat([doses, looks], ignore_index=True)
-    rows = rows.sort_values(["TIME", "place"], kind="stable").drop(columns="place")
-    return rows.assign(**{c: table[c].iloc[0] for c in table.columns})
+    rows = rows.assign(lane=rows["ID"].astype(int) - 1).sort_values(["lane", "TIME", "place"], kind="stable")
+    values = {c: table[c].to_numpy()[rows["lane"]] for c in table.columns}
+    return rows.drop(columns=["lane", "place"]).assign(**values)
 
 
 def _widened(one: Cohort, table: pd.DataFrame) -> Cohort:
     """The cohort of one subject as that of many, each with its covariates."""
     n = len(table)
-    tables = {name: _repeated(getattr(one, name), n) for name in ("records", "doses", "observations")}
+    tables = {name: _repeated(getattr(one, name), n) for name in ("records", "doses", "observations", "covariate_records")}
     return replace(one, subjects=tuple(str(i + 1) for i in range(n)), covariates=table, **tables)
 
 

@@ -27,12 +27,13 @@ def simulate(
     units: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     covariates: Iterable[str] = (),
+    interpolation: Mapping[str, str] | None = None,
     solver: Solver | None = None,
 ) -> pd.DataFrame:
     """Predict every observable of a model at every record of a table: one row a record, in the order and with the index of `records`.
 
-    `records` is a DataFrame or a csv path, read and checked by the rules of `read_cohort` (`units`, `columns` and `covariates` are its
-    arguments); observation rows need no DV, and no DVID. `parameters` maps names to numbers in the model's units, or holds a column a
+    `records` is a DataFrame or a csv path, read and checked by the rules of `read_cohort` (`units`, `columns`, `covariates` and
+    `interpolation` are its arguments); observation rows need no DV, and no DVID. `parameters` maps names to numbers in the model's units, or holds a column a
     parameter with one row a subject (column ID or index); parameters not named stay at the model's typical value. Covariates the model
     reads come from the records. Returns a DataFrame with ID and TIME as written, EVID, one column an observable (in the model's unit, see
     `.attrs["units"]`), and the columns named by `covariates`.
@@ -53,7 +54,7 @@ def simulate(
     """
     if not model.observables:
         raise ModelError(f"{model.name} observes nothing, so there is nothing to predict. Compose it with observables=[...].")
-    given = read_unscored(records, model, units=units, columns=columns, covariates=covariates)
+    given = read_unscored(records, model, units=units, columns=columns, covariates=covariates, interpolation=interpolation)
     _refuse_parameter_columns(model, given.unused)
     cohort = given.cohort
     theta = subject_parameters(model, parameters, cohort.subjects)
@@ -85,10 +86,10 @@ def _every_record(cohort: Cohort, observable: str) -> Cohort:
 
 def _predict(model: Model, cohort: Cohort, theta: Mapping[str, np.ndarray], solver: Solver | None) -> np.ndarray:
     """[rows, observables]"""
-    bound = predictor(model, cohort, solver)
+    bound = predictor(model, cohort, solver, free=(), at=theta)
     _ = bound.chosen  # the solver is picked with plain numbers, outside of the traced function
     table, solution = jax.jit(bound.observables)(theta)
-    raise_failures(solution, cohort.subjects)
+    raise_failures(bound, solution, cohort.subjects)
     s = bound.schedule
     values = np.asarray(table)[s.row_time, :, s.row_lane]
     bad = np.unique(s.row_lane[~np.isfinite(values).all(1)])

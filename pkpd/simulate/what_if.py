@@ -13,6 +13,7 @@ import xarray as xr
 
 from pkpd.errors import FitError
 from pkpd.events import Regimen
+from pkpd.events.body import SIZES
 from pkpd.inference.fit import Fit
 from pkpd.inference.predictive import Predictive, over_draws
 from pkpd.inference.problem import FitProblem
@@ -88,9 +89,8 @@ def _arm(
     problem: FitProblem, regimen: Regimen, name: str, times: Any, table: pd.DataFrame, subjects: str, sites: Any, keys: Any, weights: Any
 ) -> np.ndarray:
     """[draw, time, observable, subject]"""
-    arm: Design = design(
-        problem.model, regimen, times, table[[c for c in table if c in problem.model.covariate_names]], name, solver=problem.solver
-    )
+    read = {*problem.model.covariate_names, *(SIZES[size][0] for size in regimen.for_model(problem.model).sizes)}
+    arm: Design = design(problem.model, regimen, times, table[[c for c in table if c in read]], name, solver=problem.solver)
     predictive = Predictive(problem, weights)
     covariates = {c: table[c].to_numpy(float) for c in table}
 
@@ -110,7 +110,7 @@ def _label(
     coords = {"arm": list(found), "draw": np.arange(stacked.shape[1]), "subject": np.arange(len(table)), "time": times}
     covariates = {c: ("subject", table[c].to_numpy(float)) for c in table}
     regimens = {n: repr(r) for n, r in arms.items()}
-    notes = outside_the_data(problem, fit, arms, times)
+    notes = outside_the_data(problem, fit, arms, times, table)
     attrs = {
         "simulated": int(problem.simulated),
         "extrapolation": notes,

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pkpd.solve.contract import Events, Rhs, Solution, Status, finish
-from pkpd.solve.mesh import Mesh
+from pkpd.solve.contract import Events, Rhs, Solution, Status, Train, finish
+from pkpd.solve.mesh import Mesh, SegmentMesh, segment_mesh
 from pkpd.solve.structure import Structure
 
 _M = 5  # nodes an interval
@@ -27,25 +27,48 @@ COEFFICIENTS = np.linalg.inv(np.vander(NODES, increasing=True))  # values at nod
 _EDGE, _TERMS = 1.5, 16  # the first dropped term of the series is below 1e-17
 
 
-def make_cascade(structure: Structure, mesh: Mesh, rtol: float):
+def make_cascade(structure: Structure, mesh: Mesh | SegmentMesh, rtol: float):
     """The contract's solve on a fixed mesh; a lane whose error estimate exceeds `rtol` of its largest value fails with MESH_TOO_COARSE."""
-    assert structure.order is not None
 
     def solve(rhs: Rhs, events: Events, y0: Any, p: Any, q: Any, times: Any) -> Solution:
-        grid = _Grid(mesh, events, y0, times, list(p), list(q))
-        y: list[Any] = [jnp.zeros(())] * structure.n
-        out: list[Any] = [None] * structure.n
-        worst = jnp.zeros(y0.shape[1])
-        for i in structure.order or ():
-            x, force = _settle((_own_rate(rhs, structure.n, i, grid) * grid.h, _force(rhs, i, y, grid)))
-            a = _settle([sum(COEFFICIENTS[k, node] * force[:, node] for node in range(_M)) for k in range(_M)])
-            y[i], begin, end = _settle(_propagate(x, a, grid, i))
-            out[i] = grid.read(begin, end)
-            worst = jnp.maximum(worst, _estimate(a[-1], x, grid.h, y[i]))
+        out, worst, _ = _sweep(rhs, structure, _Grid(mesh, events, y0, times, list(p), list(q)), wrap=False)
         status = jnp.where(worst > rtol, int(Status.MESH_TOO_COARSE), int(Status.OK))
-        return finish(jnp.stack(out, 1), status, jnp.full(y0.shape[1], mesh.intervals))
+        return finish(out, status, jnp.full(y0.shape[1], mesh.intervals))
 
     return solve
+
+
+def make_periodic(structure: Structure, start: float, growth: float, rtol: float, longest: float):
+    """Steady state of a train, state by state: each begins its period where it ends it, y(0) = b / (1 - exp(-lambda II))."""
+
+    def periodic(rhs: Rhs, train: Train, p: Any, q: Any) -> tuple[Any, Any]:
+        lanes = train.period.shape[0]
+        mesh = segment_mesh(np.full((2, lanes), longest), start, growth)
+        table = jnp.broadcast_to(q[:, None], (q.shape[0], 2, lanes))
+        zero = jnp.zeros((structure.n, lanes))
+        grid = _Grid(mesh, train.events(train.phase[None]), zero, train.phase[None], list(p), list(table))
+        out, worst, slowest = _sweep(rhs, structure, grid, wrap=True)
+        status = jnp.where(worst > rtol, int(Status.MESH_TOO_COARSE), int(Status.OK))
+        return out[0], jnp.where(slowest > 1e-9, status, int(Status.NO_STEADY_STATE))
+
+    return periodic
+
+
+def _sweep(rhs: Rhs, structure: Structure, grid: _Grid, wrap: bool) -> tuple[Any, Any, Any]:
+    """State by state: values at the looks [M, n, B], the largest error estimate [B], and the smallest decay over all intervals [B]."""
+    assert structure.order is not None
+    lanes = grid.y0.shape[1]
+    y: list[Any] = [jnp.zeros(())] * structure.n
+    out: list[Any] = [None] * structure.n
+    worst, slowest = jnp.zeros(lanes), jnp.full(lanes, jnp.inf)
+    for i in structure.order:
+        x, force = _settle((_own_rate(rhs, structure.n, i, grid) * grid.h, _force(rhs, i, y, grid)))
+        a = _settle([sum(COEFFICIENTS[k, node] * force[:, node] for node in range(_M)) for k in range(_M)])
+        y[i], begin, end = _settle(_propagate(x, a, grid, i, wrap))
+        out[i] = grid.read(x, a, begin, end)
+        worst = jnp.maximum(worst, _estimate(a[-1], x, grid.h, y[i]))
+        slowest = jnp.minimum(slowest, jnp.sum(x, 0))
+    return jnp.stack(out, 1), worst, slowest
 
 
 class _Grid:
@@ -54,8 +77,9 @@ class _Grid:
     Tables over segments are spread over intervals by products with 0/1 masks, whose transpose is a sum (a gather's would be a slow scatter).
     """
 
-    def __init__(self, mesh: Mesh, events: Events, y0: Any, times: Any, p: list[Any], q: list[Any]):
+    def __init__(self, mesh: Mesh | SegmentMesh, events: Events, y0: Any, times: Any, p: list[Any], q: list[Any]):
         self.mesh, self.p, self.y0 = mesh, p, y0
+        self.place = mesh.locate(events.edges, events.segment, times) if isinstance(mesh, SegmentMesh) else None
         stamps = jnp.concatenate([events.edges, times], 0)
         left, right = jnp.take_along_axis(stamps, mesh.left, 0), jnp.take_along_axis(stamps, mesh.right, 0)
         begin = left + mesh.part0 * (right - left)
@@ -67,12 +91,24 @@ class _Grid:
         self.rates = list(jnp.einsum("keb,enb->nkb", mask, events.rate))
         self.jumps = jnp.einsum("keb,enb->nkb", first, events.jump)
         self.reset = jnp.einsum("keb,eb->kb", first, events.reset)
-        self.kept = _windows(1.0 - self.reset)
+        self.kept_here = 1.0 - self.reset - jnp.einsum("keb,eb->kb", first, jnp.broadcast_to(events.clear, events.reset.shape))
+        self.kept = _windows(self.kept_here)
 
-    def read(self, begin: Any, end: Any) -> Any:
-        """The value at each observation: the start or the end of its interval."""
+    def read(self, x: Any, a: Any, begin: Any, end: Any) -> Any:
+        """The value at each observation: the start or the end of its interval, or inside of it where observations cut none."""
+        if isinstance(self.mesh, SegmentMesh):
+            return self._inside(x, a, begin)
         both = jnp.concatenate([begin, end], 0)
         return jnp.take_along_axis(both, self.mesh.spot + self.mesh.at_end.astype(int) * self.mesh.intervals, 0)
+
+    def _inside(self, x: Any, a: Any, begin: Any) -> Any:
+        """y(c h) = exp(-x c) y(0) + h sum_k a_k k! c^(k+1) phi_{k+1}(-x c)"""
+        assert self.place is not None, "a mesh of segments locates its looks"
+        spot, c = self.place
+        table = jnp.stack([x, self.h, begin, *a])
+        x, h, begin, *a = jnp.take_along_axis(table, spot[None], 1)
+        phi = phis(-x * c, _M)
+        return jnp.exp(-x * c) * begin + h * sum(math.factorial(k) * c ** (k + 1) * phi[k] * a[k] for k in range(_M))
 
 
 _settle = jax.lax.optimization_barrier  # XLA would otherwise work whole chains out again inside each of their many consumers (4x slower)
@@ -102,15 +138,23 @@ def _force(rhs: Rhs, i: int, y: list[Any], grid: _Grid) -> Any:
     return jnp.broadcast_to(rhs(grid.t, own, grid.p, q, rates)[i], grid.t.shape)
 
 
-def _propagate(x: Any, a: Any, grid: _Grid, i: int) -> tuple[Any, Any, Any]:
-    """Values at the nodes, at interval starts and at interval ends; x = lambda h [K, B], a the force's coefficients [M, K, B]."""
+def _propagate(x: Any, a: Any, grid: _Grid, i: int, wrap: bool) -> tuple[Any, Any, Any]:
+    """Values at the nodes, at interval starts and at interval ends; x = lambda h [K, B], a the force's coefficients [M, K, B].
+
+    With `wrap` the start is not given: it is the value at the end.
+    """
     z = -x[:, None] * NODES[1:, None]
     fade, added = _settle((jnp.exp(z), grid.h[:, None] * driven(z, a)))
-    kept, start = 1.0 - grid.reset, grid.y0[i]
+    kept, start = grid.kept_here, grid.y0[i]
     entry = grid.reset * start + grid.jumps[i]
     given = fade[:, -1] * entry + added[:, -1]
     given = given + jnp.pad((fade[:1, -1] * kept[:1] * start), ((0, given.shape[0] - 1), (0, 0)))
-    end = _prefix(jnp.cumsum(x, 0), grid.kept, given)
+    clock = jnp.cumsum(x, 0)
+    end = _prefix(clock, grid.kept, given)
+    if wrap:
+        decay = jnp.where(clock[-1] > 0.0, clock[-1], 1.0)
+        start = end[-1] / -jnp.expm1(-decay)
+        end = end + jnp.exp(-clock) * start
     begin = jnp.concatenate([start[None], end[:-1]], 0) * kept + entry
     return jnp.concatenate([begin[:, None], fade * begin[:, None] + added], 1), begin, end
 

@@ -10,8 +10,8 @@ import numpy as np
 from pkpd.errors import SolveError, choices
 from pkpd.events.schedule import Schedule
 from pkpd.solve import cascade, closed_form, general
-from pkpd.solve.contract import Rhs, Solve
-from pkpd.solve.mesh import build_mesh
+from pkpd.solve.contract import Periodic, Rhs, Solve
+from pkpd.solve.mesh import build_mesh, segment_mesh
 from pkpd.solve.structure import Structure, analyse
 
 METHODS = ("auto", "closed_form", "cascade", "kvaerno5", "tsit5")
@@ -46,27 +46,33 @@ class Solver:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The solver picked for a system and a schedule: its name, why, and the function."""
+    """The solver picked for a system and a schedule: its name, why, the function, the one for doses at steady state, and what the equations are."""
 
     name: str
     reason: str
     solve: Solve
+    periodic: Periodic
+    structure: Structure
 
 
 def choose(solver: Solver, rhs: Rhs, schedule: Schedule, sizes: tuple[int, int, int], typical: Any) -> Chosen:
     """Pick and build a solver for `rhs` with sizes (n states, k parameters, j covariates) at `typical` = (y scale[n], p[k], q[j])."""
     structure = analyse(rhs, *sizes)
     name, reason = _pick(solver, structure, rhs, typical)
+    n, scale = sizes[0], np.maximum(np.asarray(typical[0], float), 1e-12)
     if name == "closed_form":
-        return Chosen(name, reason, closed_form.make_closed_form(structure))
+        return Chosen(name, reason, closed_form.make_closed_form(structure), closed_form.make_periodic(structure), structure)
     if name == "cascade":
         first = solver.mesh_first or _first_length(structure, rhs, typical)
-        mesh = build_mesh(schedule, first, solver.mesh_growth)
-        return Chosen(
-            name, f"{reason}; {mesh.intervals} intervals, the first {first:.2g} h", cascade.make_cascade(structure, mesh, solver.mesh_rtol)
-        )
-    atol = solver.atol * np.maximum(np.asarray(typical[0], float), 1e-12)
-    return Chosen(name, f"{reason}; rtol {solver.rtol:g}", general.make_diffrax(name, solver.rtol, atol, solver.max_steps))
+        moving = schedule.static is not None
+        lay = segment_mesh(np.diff(schedule.edges, axis=0), first, solver.mesh_growth) if moving else None
+        mesh = lay or build_mesh(schedule, first, solver.mesh_growth)
+        longest = 24.0 if schedule.steady is None else float(np.max(schedule.steady.period))
+        again = cascade.make_periodic(structure, first, solver.mesh_growth, solver.mesh_rtol, longest)
+        reason = f"{reason}; {mesh.intervals} intervals, the first {first:.2g} h"
+        return Chosen(name, reason, cascade.make_cascade(structure, mesh, solver.mesh_rtol), again, structure)
+    solve = general.make_diffrax(name, solver.rtol, solver.atol * scale, solver.max_steps)
+    return Chosen(name, f"{reason}; rtol {solver.rtol:g}", solve, general.make_periodic(solve, n, scale, solver.rtol), structure)
 
 
 def _pick(solver: Solver, s: Structure, rhs: Rhs, typical: Any) -> tuple[str, str]:

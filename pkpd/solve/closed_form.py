@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pkpd.solve.contract import Events, Rhs, Solution, Status, finish
+from pkpd.solve.contract import Events, Rhs, Solution, Status, Train, finish
 from pkpd.solve.divided import ascending, divided_exp
 from pkpd.solve.structure import Structure
 
@@ -118,10 +118,42 @@ def _segment_starts(events: Events, y0: Any, m: Any, x: Any, inputs: Any) -> Any
     varies = jnp.ndim(x[0]) > 1
 
     def step(y: Any, segment: Any) -> tuple[Any, Any]:
-        (jump, reset, length, u), own = segment
+        (jump, reset, clear, length, u), own = segment
         m_e, x_e = own if varies else (m, x)
-        y = y * (1.0 - reset) + y0 * reset + jump
+        y = Events(None, jump, None, reset, None, clear).starts(y, y0)
         return jnp.stack(advance(m_e, x_e, length, list(y), list(u))), y
 
     lengths = jnp.diff(events.edges, axis=0)
-    return jax.lax.scan(step, y0, ((events.jump, events.reset, lengths, inputs), (m, x) if varies else None))[1]
+    clear = jnp.broadcast_to(events.clear, events.reset.shape)
+    return jax.lax.scan(step, y0, ((events.jump, events.reset, clear, lengths, inputs), (m, x) if varies else None))[1]
+
+
+def make_periodic(structure: Structure):
+    """Steady state of a train by a linear solve: y = Phi y + b, Phi = exp(M II) and b what one period adds."""
+    groups = blocks(structure)
+    assert groups is not None
+
+    def periodic(rhs: Rhs, train: Train, p: Any, q: Any) -> tuple[Any, Any]:
+        n, lanes = structure.n, train.period.shape[0]
+        m, constant = matrix(rhs, n, list(p), list(q))
+        values = eigenvalues(m, groups)
+        x = ascending([*values, jnp.zeros_like(values[0])])
+        whole, rest = train.split()
+        u = lambda running: [c + running * r for c, r in zip(constant, train.rate, strict=True)]  # noqa: E731
+
+        def after(y: Sequence[Any], time: Any) -> list[Any]:
+            """`time` after a dose given on top of y."""
+            begun = [a + b for a, b in zip(y, train.jump, strict=True)]
+            first = advance(m, x, jnp.where(time < rest, time, rest), begun, u(whole + 1.0))
+            return advance(m, x, jnp.where(time < rest, 0.0, time - rest), first, u(whole))
+
+        zero = [jnp.zeros(lanes)] * n
+        units = [[jnp.ones(lanes) if i == j else zero[0] for i in range(n)] for j in range(n)]
+        flow = jnp.stack([jnp.stack(advance(m, x, train.period, unit, zero)) for unit in units], 1)  # [n, n, L]
+        left = jnp.moveaxis(jnp.eye(n)[..., None] - flow, -1, 0)
+        fixed = jnp.linalg.solve(left, jnp.stack(after(zero, train.period)).T[..., None])[..., 0].T
+        grows = jnp.max(jnp.stack(values), 0) * train.period > -1e-9
+        status = jnp.where(grows, int(Status.NO_STEADY_STATE), int(Status.OK))
+        return jnp.stack(after(list(fixed), train.phase)), status
+
+    return periodic

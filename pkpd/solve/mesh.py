@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from pkpd.events.schedule import Schedule
@@ -29,6 +32,73 @@ class Mesh:
     @property
     def intervals(self) -> int:
         return self.left.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentMesh:
+    """As `Mesh`, cut by segments alone and at fractions of them, for segments whose lengths and looks move: looks are read inside an interval.
+
+    Segment e has `count[e]` intervals, each `1 + growth` times as long as the one before.
+    """
+
+    count: np.ndarray
+    growth: float
+    lanes: int
+
+    @property
+    def intervals(self) -> int:
+        return int(self.count.sum())
+
+    def _spread(self, values: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(values[:, None], (len(values), self.lanes))
+
+    @property
+    def left(self) -> np.ndarray:
+        return self._spread(np.repeat(np.arange(len(self.count)), self.count))
+
+    segment = left
+
+    @property
+    def right(self) -> np.ndarray:
+        return self.left + 1
+
+    @property
+    def _number(self) -> np.ndarray:
+        return np.arange(self.intervals) - np.repeat(np.cumsum(self.count) - self.count, self.count)
+
+    @property
+    def part0(self) -> np.ndarray:
+        return self._spread(self._cut(self._number))
+
+    @property
+    def part1(self) -> np.ndarray:
+        return self._spread(self._cut(self._number + 1))
+
+    @property
+    def first(self) -> np.ndarray:
+        return self._spread((self._number == 0).astype(float))
+
+    def _cut(self, number: np.ndarray) -> np.ndarray:
+        return np.expm1(number * np.log1p(self.growth)) / np.expm1(np.repeat(self.count, self.count) * np.log1p(self.growth))
+
+    def locate(self, edges: Any, segment: Any, times: Any) -> tuple[Any, Any]:
+        """The interval of each look [M, B], and where in it (0..1)."""
+        take = lambda table, at: jnp.take_along_axis(table, at, 0)  # noqa: E731
+        begin, end = take(edges, segment), take(edges, segment + 1)
+        long = jnp.where(end > begin, end - begin, 1.0)
+        share = jnp.where(end > begin, jnp.where(times > begin, times - begin, 0.0), 0.0) / long
+        count = jnp.asarray(self.count)[segment]
+        most, log = jnp.expm1(count * np.log1p(self.growth)), np.log1p(self.growth)
+        number = jnp.clip(jnp.floor(jnp.log1p(jax.lax.stop_gradient(share) * most) / log).astype(int), 0, count - 1)
+        low, high = (jnp.expm1((number + k) * log) / most for k in (0, 1))
+        return jnp.asarray(np.cumsum(self.count) - self.count)[segment] + number, (share - low) / (high - low)
+
+
+def segment_mesh(lengths: np.ndarray, start: float, growth: float) -> SegmentMesh:
+    """A mesh for segments of about these lengths [E, B], as fine as `build_mesh` makes it."""
+    longest = np.maximum(lengths.max(1), 0.0)
+    count = np.ceil(np.log1p(growth * longest / start) / np.log1p(growth))
+    return SegmentMesh(np.maximum(count, 1).astype(int), growth, lengths.shape[1])
 
 
 def build_mesh(schedule: Schedule, start: float, growth: float) -> Mesh:

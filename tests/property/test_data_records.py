@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pkpd.data import Cohort, Field, Vocabulary, read_cohort
+from pkpd.data import Cohort, Field, Vocabulary, read_cohort, to_records, write_records
 from pkpd.errors import DataError
 
 WORDS = Vocabulary(
@@ -20,7 +21,8 @@ WORDS = Vocabulary(
 )
 UNITS = {"TIME": "h", "AMT": "mg", "DV": {"cp": "mg/L", "il6": "pg/mL"}}
 QUICK = settings(max_examples=20, deadline=None)
-HEADER = ["ID", "TIME", "EVID", "AMT", "RATE", "DUR", "ADDL", "II", "CMT", "DVID", "DV", "MDV", "CENS", "LIMIT", "WT", "SS"]
+HEADER = ["ID", "TIME", "EVID", "AMT", "RATE", "DUR", "ADDL", "II", "CMT", "DVID", "DV", "MDV", "CENS", "LIMIT", "WT", "SS", "LAG", "F"]
+DOSES = ["time", "kind", "target", "amount", "shape", "duration", "rate", "ss", "ii", "lag", "bioavailability"]
 
 
 @st.composite
@@ -29,24 +31,32 @@ def subjects(draw, number: int) -> pd.DataFrame:
     count = draw(st.integers(1, 6))
     times = np.cumsum(draw(st.lists(st.integers(0, 30), min_size=count, max_size=count)))
     rows = [draw(_row(int(time), i)) for i, time in enumerate(times)]
-    table = pd.DataFrame([row for row in rows]).assign(ID=f"S{number}", WT=draw(st.integers(40, 120)))
-    return table
+    weights = draw(st.one_of(st.integers(40, 120), st.lists(st.integers(40, 120), min_size=count, max_size=count)))
+    return pd.DataFrame(rows).assign(ID=f"S{number}", WT=weights)
 
 
 @st.composite
 def _row(draw, time: int, i: int) -> dict:
-    row = {"TIME": time, "EVID": 0, "AMT": 0.0, "DUR": 0.0, "ADDL": 0, "II": 0, "CMT": "", "DVID": "", "DV": np.nan}
     evid = draw(st.sampled_from([0, 0, 1, 1, 2, 3, 4]))
+    nothing = {"AMT": 0.0, "RATE": 0.0, "DUR": 0.0, "ADDL": 0, "II": 0, "SS": 0, "CMT": "", "LAG": np.nan, "F": np.nan}
+    row = {"TIME": time, "EVID": evid, **nothing, "DVID": "", "DV": np.nan, "MDV": 0, "CENS": 0, "LIMIT": np.nan}
     if evid in (1, 4):
-        row |= {
-            "AMT": draw(st.integers(1, 500)),
-            "DUR": draw(st.sampled_from([0, 0, 2, 10])),
-            "CMT": draw(st.sampled_from(["depot", "central"])),
-        }
-        row |= {"ADDL": draw(st.integers(0, 4)), "II": draw(st.integers(1, 24))}
+        row |= draw(_given())
     if evid == 0:
-        row |= {"DVID": draw(st.sampled_from(["cp", "il6"])), "DV": 1.0 + i}
-    return row | {"EVID": evid}
+        row |= {"DVID": draw(st.sampled_from(["cp", "il6"])), "DV": 1.0 + i, "MDV": draw(st.sampled_from([0, 0, 1]))}
+        row |= draw(st.sampled_from([{}, {"CENS": 1}, {"CENS": 1, "LIMIT": 0.25}, {"CENS": -1}]))
+    return row
+
+
+@st.composite
+def _given(draw) -> dict:
+    """What a dose row says of its dose; one in eight is a constant infusion at steady state."""
+    row: dict = {"CMT": draw(st.sampled_from(["depot", "central"])), "AMT": draw(st.integers(1, 500))}
+    row |= {"LAG": draw(st.sampled_from([np.nan, 0, 0.3])), "F": draw(st.sampled_from([np.nan, 0.7, 2]))}
+    row |= draw(st.sampled_from([{}, {}, {"DUR": 2}, {"DUR": 10}, {"RATE": 7}, {"RATE": -1}, {"RATE": -2}]))
+    if draw(st.integers(0, 7)) == 0:
+        return row | {"AMT": 0, "RATE": 3, "DUR": 0, "SS": 1}
+    return row | {"ADDL": draw(st.integers(0, 4)), "II": draw(st.integers(1, 24)), "SS": draw(st.sampled_from([0, 0, 1, 2]))}
 
 
 @st.composite
@@ -63,29 +73,25 @@ def readable(study: list[pd.DataFrame]) -> pd.DataFrame | None:
     return table if table["EVID"].isin([0, 1, 4]).any() else None
 
 
-def assert_same(a: Cohort, b: Cohort, *, rows: bool = True) -> None:
-    for name in ("doses", "observations"):
-        one, two = (getattr(c, name).drop(columns=[] if rows else ["row", "rank"]) for c in (a, b))
-        pd.testing.assert_frame_equal(one, two, rtol=1e-12)
+def assert_same(a: Cohort, b: Cohort, *, rows: bool = True, exact: bool = False) -> None:
+    for name in ("doses", "observations", "covariate_records"):
+        one, two = (getattr(c, name).drop(columns=[] if rows else ["row", "rank", "place"], errors="ignore") for c in (a, b))
+        pd.testing.assert_frame_equal(one, two, rtol=1e-12, check_exact=exact)
     pd.testing.assert_frame_equal(a.covariates, b.covariates)
+    assert a.interpolation == b.interpolation
 
 
 def written_out(table: pd.DataFrame) -> pd.DataFrame:
-    """ADDL by hand: each additional dose becomes a row before all rows of its time; a reset cancels those to come."""
+    """ADDL by hand: each additional dose becomes a row before all rows of its time."""
     rows = []
     for _, mine in table.groupby("ID", sort=False):
         mine = mine.reset_index(drop=True)
         extra = []
         for i, row in mine.iterrows():
-            resets = [j for j in range(i + 1, len(mine)) if mine["EVID"][j] in (3, 4)]
             for k in range(1, int(row["ADDL"]) + 1):
                 time = row["TIME"] + k * row["II"]
-                first = [j for j in resets if mine["TIME"][j] <= time]
-                at = mine["TIME"][first[0]] if first else None
-                seen = first and at == time and any(mine["TIME"][j] == time for j in range(first[0]))
-                if not first or seen:
-                    extra.append((time, 0, i, row.to_dict() | {"TIME": time, "EVID": 1, "ADDL": 0, "II": 0}))
-        own = [(row["TIME"], 1, i, row.to_dict() | {"ADDL": 0, "II": 0}) for i, row in mine.iterrows()]
+                extra.append((time, 0, i, row.to_dict() | {"TIME": time, "EVID": 1, "ADDL": 0, "SS": 0}))
+        own = [(row["TIME"], 1, i, row.to_dict() | {"ADDL": 0}) for i, row in mine.iterrows()]
         rows += [line[3] for line in sorted(own + extra, key=lambda line: line[:3])]
     return pd.DataFrame(rows)
 
@@ -96,7 +102,7 @@ def test_additional_doses_are_explicit_doses(study):
     table = readable(study)
     if table is not None:
         one, two = read(table), read(written_out(table))
-        columns = ["subject", "time", "kind", "target", "amount", "duration"]
+        columns = ["subject", *(c for c in DOSES if c != "ii")]
         pd.testing.assert_frame_equal(one.doses[columns], two.doses[columns])
 
 
@@ -105,8 +111,9 @@ def test_additional_doses_are_explicit_doses(study):
 def test_units_change_nothing(study):
     table = readable(study)
     if table is not None:
-        minutes = table.assign(TIME=table["TIME"] * 60, II=table["II"] * 60, DUR=table["DUR"] * 60, AMT=table["AMT"] * 1000)
-        minutes["DV"] = table["DV"] * 1000
+        minutes = table.assign(**{name: table[name] * 60 for name in ("TIME", "II", "DUR", "LAG")})
+        minutes = minutes.assign(**{name: table[name] * 1000 for name in ("AMT", "DV", "LIMIT")})
+        minutes["RATE"] = table["RATE"].where(table["RATE"] < 0, table["RATE"] * 1000 / 60)
         again = read(minutes, TIME="min", AMT="ug", DV={"cp": "ug/L", "il6": "fg/mL"})
         assert_same(read(table), again)
 
@@ -118,7 +125,7 @@ def test_the_order_of_subjects_only_orders_subjects(study, random):
     if table is not None:
         order = list(range(len(study)))
         random.shuffle(order)
-        shuffled = read(readable([study[i] for i in order]))
+        shuffled = read(pd.concat([study[i] for i in order], ignore_index=True))
         assert_same(read(table).subset(order), shuffled, rows=False)
 
 
@@ -139,17 +146,79 @@ def test_no_observation_is_lost_and_ranks_order_the_rows(study):
         cohort = read(table)
         assert len(cohort.observations) == int((table["EVID"] == 0).sum())
         assert cohort.observations["rank"].is_monotonic_increasing
-        assert np.isfinite(cohort.doses[["time", "amount", "duration"]].to_numpy()).all()
+        assert_doses(cohort)
+
+
+def assert_doses(cohort: Cohort) -> None:
+    """Every number of a dose is there where its shape asks for it, and only there."""
+    doses = cohort.doses
+    assert np.isfinite(doses[["time", "amount", "ii"]].to_numpy(dtype=float)).all()
+    assert (np.isfinite(doses["duration"]) == (doses["shape"] == "duration")).all()
+    assert (np.isfinite(doses["rate"]) == (doses["shape"] == "rate")).all()
+    assert ((doses["shape"] == "") == (doses["kind"] == "reset")).all()
+    assert np.isfinite(cohort.covariate_records.to_numpy(dtype=float)).all()
+
+
+@QUICK
+@given(studies(), st.sampled_from(["rows", "doses_first", "observations_first"]))
+def test_what_is_written_is_read_again(tmp_path_factory, study, ties):
+    table = readable(study)
+    if table is not None:
+        cohort = read_cohort(table, WORDS, units=UNITS, ties=ties)
+        assert_same(cohort, read_cohort(to_records(cohort), WORDS, ties=ties), exact=True)
+        path = write_records(cohort, tmp_path_factory.getbasetemp() / "written.csv")
+        again = read_cohort(path, WORDS, units=cohort.units, ties=ties)
+        again = replace(again, doses=again.doses.assign(row=again.doses["row"] - 1))  # the header is line 1 of a file
+        again = replace(again, observations=again.observations.assign(row=again.observations["row"] - 1))
+        assert_same(cohort, again, exact=True)
+        assert again.subjects == cohort.subjects
+        pd.testing.assert_frame_equal(cohort.records.drop(columns="row"), again.records.drop(columns="row"))
+
+
+@QUICK
+@given(studies())
+def test_numbers_for_nonmem_mean_the_same(tmp_path_factory, study):
+    table = readable(study)
+    if table is not None:
+        cohort = read(table)
+        path = write_records(cohort, tmp_path_factory.getbasetemp() / "numbered.csv", numbered=WORDS)
+        assert pd.read_csv(path, na_values=".").dtypes.map(pd.api.types.is_numeric_dtype).all()
+        assert_same(cohort, read_cohort(path, WORDS, units=cohort.units), rows=False, exact=True)
 
 
 CELL = st.one_of(
     st.sampled_from(
-        ["", ".", "0", "1", "-1", "-2", "2", "3", "4", "1e9", "1e308", "-1e400", "nan", "inf", "NA", "cp", "depot", "1,5", "1_0", "10:30"]
+        [
+            "",
+            ".",
+            "0",
+            "1",
+            "-1",
+            "-2",
+            "2",
+            "3",
+            "4",
+            "1e9",
+            "1e308",
+            "-1e400",
+            "nan",
+            "inf",
+            "NA",
+            "cp",
+            "depot",
+            "1,5",
+            "1_0",
+            "10:30",
+            "2020-1-31",
+            "2020-01-31T10:30",
+        ]
     ),
     st.integers(-10, 40).map(str),
     st.text(max_size=4),
 )
-NAMES = st.sampled_from([*HEADER, "TIME [h]", "AMT [x]", "TIME_H", "ALAG1", "DATE", "LLOQ", "VIAB", "", "id"])
+NAMES = st.sampled_from(
+    [*HEADER, "TIME [h]", "AMT [x]", "TIME_H", "ALAG1", "F2", "D", "R1", "DATE", "DAT2", "Y", "AVALU", "LLOQ", "VIAB", "", "id"]
+)
 
 
 def assert_cohort_or_sentences(source) -> None:
@@ -158,7 +227,7 @@ def assert_cohort_or_sentences(source) -> None:
     except DataError as error:
         assert all(d.message and d.cure for d in error.defects)
     else:
-        assert np.isfinite(cohort.doses[["time", "amount", "duration"]].to_numpy(dtype=float)).all()
+        assert_doses(cohort)
         assert np.isfinite(cohort.observations.loc[cohort.observations["scored"], "dv"]).all()
 
 

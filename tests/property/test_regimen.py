@@ -8,7 +8,9 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkpd.events import Regimen, Schedule, bolus, build_schedule, day, infusion, sum_of, tile
+from pkpd.events import Regimen, Schedule, bolus, build_schedule, constant_infusion, day, infusion, sum_of
+from pkpd.events.plan import build_plan, tile
+from pkpd.events.schedule import known, schedule_of
 from pkpd.models.classic import one_compartment_oral as model
 from pkpd.simulate import design
 
@@ -25,6 +27,36 @@ several = st.lists(single, max_size=4)
 
 def made(parts: list[tuple]) -> Regimen:
     return sum_of([(infusion(a, into, over=o) if o else bolus(a, into)).at((t, "h")) for a, into, o, t in parts])
+
+
+# A single dose with: its shape, its lag as a share of the interval, bioavailability, steady state (SS, II), and how often it is repeated.
+rates = st.tuples(st.floats(1e-3, 1e6), st.sampled_from(["mg/h", "g/day", "ug/min"]))
+shapes = st.sampled_from(["bolus", "constant"]) | lengths | rates | st.sampled_from([("over",), ("rate",)])
+shares = st.none() | st.floats(0, 1)
+steady = st.tuples(st.sampled_from([0, 0, 1, 2]), st.floats(0.1, 100))
+rich = st.tuples(single, shapes, shares, st.none() | st.floats(0.01, 2), steady, st.integers(1, 3))
+riches = st.lists(rich, max_size=4, unique_by=lambda part: part[0][3])
+
+
+def enriched(parts: list[tuple]) -> Regimen:
+    return sum_of([one_enriched(*part) for part in parts])
+
+
+def one_enriched(plain: tuple, shape, share, fraction, steady: tuple, times: int) -> Regimen:
+    amount, into, _, at = plain
+    if shape == "constant":
+        return constant_infusion((amount[0], "mg/h"), into).at((at, "h"))
+    regimen = shaped(bolus(amount, into), shape)
+    regimen = regimen if share is None else regimen.lagged((share * steady[1], "h"))
+    regimen = regimen if fraction is None else regimen.bioavailable(fraction)
+    regimen = regimen.steady_state((steady[1], "h"), adds=steady[0] == 2) if steady[0] else regimen
+    return regimen.every((1e4 / 3, "h"), times=times).at((at, "h"))
+
+
+def shaped(regimen: Regimen, shape) -> Regimen:
+    if shape in ("bolus", ("over",), ("rate",)):
+        return {"bolus": regimen, ("over",): regimen.over("modelled"), ("rate",): regimen.at_rate("modelled")}[shape]
+    return regimen.at_rate(shape) if "/" in shape[1] else regimen.over(shape)
 
 
 TIMES = np.array([0.0, 1.0, 6.0, 24.0, 30.0, 400.0])
@@ -79,6 +111,44 @@ def test_records_lose_nothing(a):
     pd.testing.assert_frame_equal(back.to_records(model), records)
 
 
+@given(riches)
+def test_records_lose_nothing_of_any_feature(parts):
+    a = enriched(parts)
+    records = a.to_records(model)
+    back = Regimen.from_records(records, model)
+    assert back == a.for_model(model)
+    pd.testing.assert_frame_equal(back.to_records(model), records)
+
+
+@given(riches, st.randoms(use_true_random=False))
+def test_no_feature_minds_the_order_of_writing(parts, random):
+    shuffled = random.sample(parts, len(parts))
+    assert enriched(parts) == enriched(shuffled)
+    assert hash(enriched(parts)) == hash(enriched(shuffled))
+    assert repr(enriched(parts)) == repr(enriched(shuffled))
+    assert "\n" not in repr(enriched(parts))
+
+
+@given(riches, single, st.integers(-50, 50))
+def test_then_moves_and_adds(parts, b, at):
+    a, b = enriched(parts), made([b])
+    late = a.then(b, after=(1, "h"))
+    assert len(late.doses) == len(a.doses) + 1
+    assert not a.doses or late.doses[-1].time == a.doses[-1].time + 1
+    cycle = b.at((at, "h")).every((12, "h"), times=4)
+    assert cycle.then(cycle) == b.at((at, "h")).every((12, "h"), times=8)
+
+
+@given(single, st.sampled_from(["mg/kg", "ug/kg", "mg/m^2"]), st.floats(0.5, 200), st.none() | st.floats(1e-3, 1e6))
+def test_a_body_gets_what_its_size_says(plain, unit, size, cap):
+    a = bolus((plain[0][0], unit), plain[1]) if cap is None else bolus((plain[0][0], unit), plain[1]).at_most((cap, "mg"))
+    column, given = ("WT", {"weight": (size, "kg")}) if unit.endswith("kg") else ("BSA", {"surface": (size, "m^2")})
+    table = a.to_records(model, subjects=pd.DataFrame({column: [size]}))
+    pd.testing.assert_frame_equal(table, a.for_body(**given).to_records(model))
+    expected = plain[0][0] * (1e-3 if unit.startswith("ug") else 1.0) * size
+    np.testing.assert_allclose(table["AMT"], min(expected, cap or np.inf), rtol=1e-14)
+
+
 def delivered(schedule: Schedule, target: int, time: float) -> float:
     """What the first subject has received by a time (h), that of the time itself included."""
     edges, speed = schedule.edges[:, 0], schedule.rate[:, target, 0]
@@ -86,7 +156,7 @@ def delivered(schedule: Schedule, target: int, time: float) -> float:
     return float(schedule.amount[edges[:-1] <= time, target, 0].sum() + (speed * lasted).sum())
 
 
-@given(several, st.floats(-50, 500))
+@given(several, st.floats(-50, TIMES[-1]))  # what follows the last look is not laid out
 def test_a_schedule_delivers_what_the_regimen_says(a, time):
     a = made(a)
     cohort = design(model, a, TIMES, ONE, "law").cohort
@@ -112,7 +182,8 @@ def test_a_tiled_schedule_is_the_schedule_of_the_repeated_tables(a, n):
     a = made(a)
     cohort = design(model, a, TIMES, pd.DataFrame(index=range(n)), "tiled").cohort
     one = cohort.subset([0])
-    tiled = tile(build_schedule(one.doses, one.observations, 1), n)
+    plan = tile(build_plan(one.doses, one.observations, 1), n)
+    tiled = schedule_of(plan, known(plan), moves=False)
     whole = build_schedule(cohort.doses, cohort.observations, n)
     for name in ("edges", "amount", "rate", "reset", "times", "segment", "row_time", "row_lane"):
         np.testing.assert_array_equal(getattr(tiled, name), getattr(whole, name), err_msg=name)

@@ -1,15 +1,14 @@
-"""The other commands: report, check-data, simulate, models, version and help."""
+"""The other commands: report, simulate, models, version and help."""
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 import pytest
 
 from pkpd.cli.library import absolute
 from pkpd.cli.what_if_file import write_what_if
-from tests.cli import FIT_FILE, RECORDS, UNITS, told
+from tests.cli import FIT_FILE, UNITS, told
 from tests.fakes import fake_fit, fake_what_if
 
 
@@ -27,32 +26,6 @@ def test_report_makes_the_page_again_from_what_was_saved(tmp_path, capsys, monke
 def test_report_of_an_empty_folder_says_what_to_do(tmp_path, capsys):
     code, _, err = told(capsys, "report", tmp_path)
     assert code == 1 and f"There is no fit in {tmp_path}: fit.nc is missing. Run 'pkpd fit FITFILE --out {tmp_path}' first." in err
-
-
-def test_clean_data_are_summarised_with_what_was_assumed(here, capsys):
-    code, out, err = told(capsys, "check-data", "records.csv", "--model", "one_compartment_iv", *UNITS)
-    assert (code, err) == (0, "")
-    assert out.splitlines()[:3] == ["records.csv: nothing to mend.", out.splitlines()[1], "  cp: 3 observations"]
-    assert "2 subjects, 2 doses" in out and "note: 3 rows without DVID hold the only observable 'cp'." in out
-
-
-def test_defects_are_listed_by_row_and_end_with_1(here, capsys):
-    (here / "records.csv").write_text(RECORDS.replace("8.5", "eight").replace("1,8,0", "1,1,0"), encoding="utf-8")
-    code, out, _ = told(capsys, "check-data", "records.csv", *UNITS)
-    assert code == 1 and out.startswith("records.csv: 2 things to mend.\n  PK")
-    assert "row 3, subject 1, column DV:" in out and "row 4, subject 1, column TIME:" in out
-
-
-def test_json_carries_the_same(here, capsys):
-    code, out, _ = told(capsys, "check-data", "records.csv", "--json", *UNITS)
-    clean = json.loads(out)
-    assert code == 0 and clean["clean"] and clean["subjects"] == 2 and clean["defects"] == [] and clean["notes"]
-    (here / "records.csv").write_text(RECORDS.replace("8.5", "eight"), encoding="utf-8")
-    code, out, _ = told(capsys, "check-data", "records.csv", "--json", *UNITS)
-    found = json.loads(out)
-    assert code == 1 and not found["clean"]
-    assert {k: found["defects"][0][k] for k in ("row", "subject", "column")} == {"row": 3, "subject": "1", "column": "DV"}
-    assert set(found["defects"][0]) == {"code", "message", "cure", "row", "subject", "column"}
 
 
 def test_simulate_writes_one_row_a_record_and_tells_what_was_assumed(here, capsys):

@@ -92,7 +92,10 @@ def test_a_defect_of_many_rows_is_listed_a_dozen_times_and_counted():
 
 
 def test_every_code_has_a_test_and_a_full_sentence():
-    text = Path(__file__).with_name("data_malformed.txt").read_text(encoding="utf-8") + Path(__file__).read_text(encoding="utf-8")
+    here = Path(__file__).parent
+    text = "".join(
+        f.read_text(encoding="utf-8") for f in (*here.glob("test_data_*.py"), here / "data_malformed.txt", *here.glob("data_q*.txt"))
+    )
     tested = set(re.findall(r"PK\d{3}", text)) | {"PK011"}
     assert tested >= set(CODES)
     assert all(d.message and d.cure for d in map(defect, CODES))

@@ -45,7 +45,7 @@ def test_a_file_in_the_schema_of_the_project(tmp_path):
     assert cohort.subjects == ("P1",) and cohort.name == "study" and cohort.source == "study.csv"
     assert cohort.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     dose = cohort.doses.iloc[0]
-    assert (dose["time"], dose["kind"], dose["target"], dose["amount"], dose["duration"], dose["row"]) == (0, "dose", "infusion", 2, 0.5, 3)
+    assert (dose["time"], dose["kind"], dose["target"], dose["amount"], dose["rate"], dose["row"]) == (0, "dose", "infusion", 2, 4, 3)
     seen = cohort.observations
     assert seen["observable"].tolist() == ["car_dna", "il6"] and seen["cens"].tolist() == [1, -1] and seen["row"].tolist() == [4, 5]
     np.testing.assert_allclose(seen["dv"], [50, 900])
@@ -60,7 +60,7 @@ def test_doses_of_cells_count_the_viable_positive_part():
     rows = pd.DataFrame({"ID": [1], "TIME": 0, "EVID": 1, "AMT": 5e9, "RATE": 1e10, "VIAB": 80.0, "CAR_FRAC": 0.5, "HER2": 2})
     cohort = read_cohort(rows, TWO, units={"TIME": "h", "AMT": "cells", "VIAB": "percent"})
     assert cohort.doses["amount"].tolist() == pytest.approx([2.0])
-    assert cohort.doses["duration"].tolist() == pytest.approx([0.5])  # of the amount as written
+    assert (cohort.doses["amount"] / cohort.doses["rate"]).tolist() == pytest.approx([0.5])  # as long as the amount as written
     assert "Doses of cells are AMT x VIAB x CAR_FRAC." in cohort.notes
 
 
@@ -100,7 +100,7 @@ def test_rate_in_its_own_unit_and_duration():
     base = {"ID": [1, 1], "TIME": [0, 4], "AMT": [120, 60], "CMT": "depot"}
     by_rate = read_cohort(pd.DataFrame(base | {"RATE": [1, 1]}), ORAL, units=UNITS | {"RATE": "mg/min"})
     by_time = read_cohort(pd.DataFrame(base | {"DUR": [120, 60]}), ORAL, units=UNITS | {"DUR": "min"})
-    assert by_rate.doses["duration"].tolist() == pytest.approx([2.0, 1.0])
+    assert by_rate.doses["rate"].tolist() == pytest.approx([60.0, 60.0]) and set(by_rate.doses["shape"]) == {"rate"}
     assert by_time.doses["duration"].tolist() == pytest.approx([2.0, 1.0])
 
 

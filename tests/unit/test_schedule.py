@@ -23,7 +23,8 @@ def test_a_look_at_a_dose_time_is_before_or_after_by_rank():
 def test_doses_of_one_moment_share_a_segment_unless_somebody_looks_between():
     doses = [Given(0.0, 5.0, "x", rank=1.0), Given(0.0, 7.0, "y", rank=3.0)]
     assert schedule([doses], [[(1.0, 9.0)]]).amount[:, :, 0].tolist() == [[5.0, 7.0]]
-    assert schedule([doses], [[(0.0, 2.0)]]).amount[:, :, 0].tolist() == [[5.0, 0.0], [0.0, 7.0]]
+    assert schedule([doses], [[(0.0, 2.0), (1.0, 9.0)]]).amount[:, :, 0].tolist() == [[5.0, 0.0], [0.0, 7.0]]
+    assert schedule([doses], [[(0.0, 2.0)]]).amount[:, :, 0].tolist() == [[5.0, 0.0]]  # what follows the last look is left away
 
 
 def test_the_end_of_an_infusion_comes_before_every_record_of_its_time():

@@ -64,6 +64,7 @@ def test_shipped_models():
     found = {m.name: (structure(m).linear, structure(m).cascade) for m in (getattr(classic, n) for n in classic.__all__ if "_I" not in n)}
     assert found == {
         "one_compartment_iv": (True, True),
+        "one_compartment_oral_lag": (True, True),
         "one_compartment_oral": (True, True),
         "two_compartment_iv": (True, False),
         "two_compartment_oral": (True, False),

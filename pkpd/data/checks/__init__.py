@@ -10,7 +10,7 @@ from pkpd.data.checks.doses import check_doses
 from pkpd.data.checks.limits import check_limits
 from pkpd.data.checks.observations import check_observations
 from pkpd.data.checks.order import check_order
-from pkpd.data.checks.unsupported import check_unsupported
+from pkpd.data.checks.steady import check_steady
 from pkpd.data.names import check_observables, check_targets
 from pkpd.data.table import Table
 from pkpd.errors import Defect
@@ -18,7 +18,7 @@ from pkpd.errors import Defect
 CHECKS: tuple[Callable[[Table], Iterator[Defect]], ...] = (
     check_cells,
     check_order,
-    check_unsupported,
+    check_steady,
     check_doses,
     check_targets,
     check_observations,

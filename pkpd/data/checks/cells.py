@@ -28,7 +28,7 @@ RULES: dict[str, tuple[str, Rule]] = {
 
 
 @cache
-def schema(covariates: tuple[str, ...] = ()) -> Any:
+def schema(names: tuple[str, ...] = NUMERIC) -> Any:
     """The pandera schema of a table's numbers."""
     import pandera.pandas as pa
 
@@ -37,7 +37,7 @@ def schema(covariates: tuple[str, ...] = ()) -> Any:
         checks += [pa.Check(rule, name=code) for code, rule in [RULES[name]]] if name in RULES else []
         return pa.Column(float, checks, nullable=True)
 
-    return pa.DataFrameSchema({name: column(name) for name in dict.fromkeys((*NUMERIC, *covariates))})
+    return pa.DataFrameSchema({name: column(name) for name in names})
 
 
 def check_cells(table: Table) -> Iterator[Defect]:
@@ -51,11 +51,15 @@ def check_cells(table: Table) -> Iterator[Defect]:
             yield from found(code, table, table.missing(name), name)
 
 
+def _numbers(table: Table) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in (*NUMERIC, *table.numbered, *table.covariates) if name in table.frame))
+
+
 def _failures(table: Table) -> dict[tuple[str, str], np.ndarray]:
     from pandera.errors import SchemaErrors
 
     try:
-        schema(table.covariates).validate(table.frame, lazy=True)
+        schema(_numbers(table)).validate(table.frame, lazy=True)
     except SchemaErrors as errors:
         cases = errors.failure_cases
         return {key: group["index"].to_numpy(dtype=int) for key, group in cases.groupby(["column", "check"], sort=False)}

@@ -1,4 +1,4 @@
-"""Rules of covariates: filled in on every row, and one value per subject."""
+"""Rules of covariates: filled in on every row, and one value per subject where that was said."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from pkpd.errors import Defect
 
 
 def check_covariates(table: Table) -> Iterator[Defect]:
-    """No covariate is missing or changes within a subject."""
-    inside = ~first_rows(table)
+    """No covariate is missing, and none said to be constant changes within a subject."""
     for name in table.covariates:
-        value = table[name]
-        before = np.concatenate([[np.nan], value[:-1]])
-        changes = inside & (value != before) & ~np.isnan(value) & ~np.isnan(before)
         yield from found("PK073", table, table.missing(name), name)
-        yield from found("PK074", table, changes, name, value=value, other=before)
+        if name in table.constant:
+            value = table[name]
+            before = np.concatenate([[np.nan], value[:-1]])
+            yield from found("PK074", table, changes(table, name), name, value=value, other=before)
+
+
+def changes(table: Table, name: str) -> np.ndarray:
+    """Rows at which a covariate differs from the row before of the same subject."""
+    value = table[name]
+    before = np.concatenate([[np.nan], value[:-1]])
+    return ~first_rows(table) & (value != before) & ~np.isnan(value) & ~np.isnan(before)

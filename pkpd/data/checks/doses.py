@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pkpd.data.checks.steady import constant_infusion
 from pkpd.data.table import Table, found
 from pkpd.errors import Defect
 
@@ -14,21 +15,23 @@ MOST_DOSES = 10_000
 
 
 def check_doses(table: Table) -> Iterator[Defect]:
-    """Amounts stand on dose rows and only there; ADDL has an II; rates are not negative."""
+    """Amounts stand on dose rows and only there; ADDL has an II; rates are not negative, and a modelled one is not given as well."""
     yield from _amounts(table)
     yield from _stray_items(table)
     yield from _additional(table)
-    rate = table["RATE"]
+    rate, lasts = table["RATE"], table["DUR"]
     yield from found("PK050", table, table.gives & (rate < 0) & ~np.isin(rate, (-1, -2)), "RATE", value=rate)
+    for code, what in ((-1, "rate"), (-2, "duration")):
+        yield from found("PK049", table, table.gives & (rate == code) & (lasts > 0), "RATE", value=rate, what=what, other=lasts)
 
 
 def _amounts(table: Table) -> Iterator[Defect]:
     amount, evid = table["AMT"], table["EVID"]
     empty = np.where(np.isnan(amount), "no AMT", "AMT 0").astype(object)
     if "AMT" in table.present:
-        steady = np.nan_to_num(table["SS"]) != 0
-        where = table.gives & ~steady & ((amount == 0) | table.missing("AMT"))
-        yield from found("PK043", table, where, "AMT", value=empty, evid=evid)
+        where = table.gives & ((amount == 0) | table.missing("AMT"))
+        repeated = (np.nan_to_num(table["SS"]) != 0) & (np.nan_to_num(table["II"]) != 0)
+        yield from found("PK043", table, where & ~repeated & ~constant_infusion(table), "AMT", value=empty, evid=evid)
     yield from found("PK044", table, table.evid(0, 2) & (amount > 0), "AMT", value=amount, evid=evid)
     yield from found("PK045", table, table.evid(3) & (amount > 0), "AMT", value=amount)
     if "EVID" not in table.present:
@@ -37,7 +40,7 @@ def _amounts(table: Table) -> Iterator[Defect]:
 
 
 def _stray_items(table: Table) -> Iterator[Defect]:
-    for name in ("RATE", "DUR", "ADDL"):
+    for name in ("RATE", "DUR", "ADDL", "SS"):
         value = table[name]
         stray = table.evid(0, 2, 3) & (value != 0) & ~np.isnan(value)
         yield from found("PK046", table, stray, name, value=value, evid=table["EVID"], name=name)

@@ -30,13 +30,23 @@ def first_equal(table: Table, *, exact: bool) -> np.ndarray:
     Rows on both sides of a dose are never equal: one is before it, one after.
     """
     names = ["SUBJECT", "TIME", "CMT", *(["DV", "CENS"] if exact else [])]
-    keys = table.frame[names].assign(WHAT=observables(table), PART=np.cumsum(~table.evid(0)))
-    measured = table.scored & ~np.isnan(table["TIME"]) & ~np.isnan(table["DV"])
-    keys = keys[measured]
-    first = np.full(len(table), -1)
+    first, at = np.full(len(table), -1), _at_one_time(table)
+    if not len(at):
+        return first
+    parts = {"WHAT": observables(table)[at], "PART": np.cumsum(~table.evid(0))[at]}
+    keys = pd.DataFrame({name: table[name][at] for name in names} | parts, index=at)
     again = keys.duplicated().to_numpy()
     if again.any():
         place = pd.Series(keys.index.to_numpy(), index=keys.index)
         leader = place.groupby([keys[c] for c in keys.columns], sort=False).transform("first")
         first[keys.index[again]] = leader[again]
     return first
+
+
+def _at_one_time(table: Table) -> np.ndarray:
+    """The places of measurements that stand beside another one of their subject and time."""
+    at = np.flatnonzero(table.scored & ~np.isnan(table["TIME"]) & ~np.isnan(table["DV"]))
+    time, subject = table["TIME"][at], table["SUBJECT"][at]
+    same = np.zeros(len(at) + 1, bool)
+    same[1:-1] = (time[1:] == time[:-1]) & (subject[1:] == subject[:-1])
+    return at[same[1:] | same[:-1]]

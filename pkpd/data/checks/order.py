@@ -12,11 +12,12 @@ from pkpd.errors import Defect
 
 
 def check_order(table: Table) -> Iterator[Defect]:
-    """Subjects are contiguous, TIME does not fall, and something happens at all."""
+    """Subjects are contiguous, TIME does not fall (a clock without a date says so itself, PK029), and something happens at all."""
     yield from found("PK041", table, _returns(table), "ID", value=table["ID"])
     time = table["TIME"]
     before = np.concatenate([[np.nan], time[:-1]])
-    yield from found("PK042", table, ~first_rows(table) & (time < before), "TIME", value=time, before=before)
+    if table.clock != "clock":
+        yield from found("PK042", table, ~first_rows(table) & (time < before), "TIME", value=time, before=before)
     if not table.evid(0, 1, 4).any() and table.evid(2, 3).any():
         yield from found("PK076", table, np.arange(len(table)) == 0)
 
