@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from numpyro import handlers
-from numpyro.distributions import Distribution, biject_to, constraints
-from numpyro.distributions.transforms import SoftplusTransform
-from numpyro.infer.util import log_density
+from numpyro.distributions import biject_to
+from numpyro.infer.util import potential_energy
 
 from pkpd.inference.cohort_model import cohort_model
 from pkpd.inference.problem import FitProblem
@@ -47,7 +46,7 @@ class Space:
     @cached_property
     def latent(self) -> dict[str, Any]:
         """Sampled sites and their bijections."""
-        return {n: bijection(n, s["fn"]) for n, s in self._trace.items() if s["type"] == "sample" and not s["is_observed"]}
+        return {n: biject_to(s["fn"].support) for n, s in self._trace.items() if s["type"] == "sample" and not s["is_observed"]}
 
     def flatten(self, sites: Mapping[str, Any]) -> Any:
         return ravel_pytree({n: self.latent[n].inv(sites[n]) for n in self.latent})[0]
@@ -77,13 +76,7 @@ class Space:
 
     def potential(self, z: Any, weights: Mapping[str, Any]) -> Any:
         """-log posterior density (up to a constant) in unconstrained coordinates; NaN where a subject cannot be solved."""
-        return self._potential(self.model, z, weights)
-
-    def _potential(self, model: Callable, z: Any, weights: Mapping[str, Any]) -> Any:
-        raw = self._unravel(z)
-        values = {n: self.latent[n](raw[n]) for n in self.latent}
-        volume = sum(jnp.sum(self.latent[n].log_abs_det_jacobian(raw[n], values[n])) for n in self.latent)
-        return -log_density(model, (weights,), {}, values)[0] - volume
+        return potential_energy(self.model, (weights,), {}, self._unravel(z))
 
     def constrain(self, z: Any) -> dict[str, Any]:
         raw = self._unravel(z)
@@ -103,14 +96,7 @@ class Space:
     def prior(self, z: Any, weights: Mapping[str, Any]) -> Any:
         """-log prior density of z, with the likelihood left out."""
         blocked = handlers.block(self.model, hide=["dv"])
-        return self._potential(blocked, z, weights)
-
-
-def bijection(name: str, fn: Distribution) -> Any:
-    """From the real line to a site's support; a positive spread goes by softplus, whose prior falls off as gently above as below."""
-    if name.startswith("omega_") and fn.support is constraints.positive:
-        return SoftplusTransform()
-    return biject_to(fn.support)
+        return potential_energy(blocked, (weights,), {}, self._unravel(z))
 
 
 def _typical_value(site: Mapping[str, Any]) -> Any:

@@ -49,6 +49,7 @@ def run_in(amount, duration):
     return walk(move, [0.0], {"iv": [1.0]}, doses, [(12.0 * runs + t, 1.0) for t in TIMES])[:, 0] / V
 
 
+@pytest.mark.slow
 def test_gradients_go_through_the_root():
     cohort = read_cohort(table(100.0, 25.0, 12.0), model, units=UNITS)
 
@@ -64,6 +65,7 @@ def test_gradients_go_through_the_root():
         assert found[i] == pytest.approx(float(4 * central[1] - central[0]) / 3, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_dose_faster_than_all_elimination_has_no_steady_state():
     with pytest.raises(SolveError, match="no steady state under that dosing"):
         simulate(model, table(600.0, 50.0, 12.0), {}, units=UNITS)
