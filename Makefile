@@ -12,6 +12,8 @@ ifneq ($(DATA),)
 export PKPD_DATA := $(DATA)
 endif
 endif
+# Two processes, a file at a time, so that what a file's tests share is made once.
+TOGETHER := -n 2 --dist loadfile
 SETTINGS := JAX_PLATFORMS=cpu JAX_ENABLE_X64=1
 # setuptools warns of every editable install, and pip of every newer pip: neither is for the person who types make.
 QUIET := PYTHONWARNINGS=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -20,10 +22,10 @@ demo: .venv/ready
 	.venv/bin/pkpd fit fits/carm_phase1.py --quick --out build/demo --seed 1
 
 test: lint
-	$(SETTINGS) $(PY) -m pytest -q
+	$(SETTINGS) $(PY) -m pytest -q $(TOGETHER)
 
 test-all: lint
-	$(SETTINGS) $(PY) -m pytest -q -m "slow or not slow"
+	$(SETTINGS) $(PY) -m pytest -q $(TOGETHER) -m "slow or not slow"
 
 lint: .venv/ready
 	$(PY) -m ruff check

@@ -2,6 +2,8 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+import jax
+
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, read_cohort, write_records
@@ -13,6 +15,8 @@ from pkpd.noise import additive_error, combined_error, lognormal_error, proporti
 from pkpd.population import Correlation, Population, fixed, logit_normal, lognormal, normal, tied
 from pkpd.simulate import simulate, what_if
 from pkpd.solve import Solver
+
+jax.config.update("jax_enable_x64", True)  # doses, events and likelihoods need float64: nothing is left to a setting that one forgets
 
 try:
     __version__ = version("pkpd-jax")

@@ -43,6 +43,7 @@ def convert_doses(
         other=again["II"],
     )
     rows = {"AMT": amount * share, "SHAPE": shape, "DUR": duration, "RATE": speed * share, **again, "LAG": items["LAG"], "F": items["F"]}
+    rows["STATED"] = np.isin(np.where(table.gives, table["RATE"], 0.0), (-1, -2)) & np.isin(shape, ("duration", "rate"))
     return rows, list(dict.fromkeys(wrong)) + wrong_rates + wrong_items + wrong_ends + wrong_shares + list(late)
 
 

@@ -13,7 +13,7 @@ from pkpd.data.ties import ranks
 
 KINDS = {1: "dose", 3: "reset", 4: "reset_dose"}
 COLUMNS = ["subject", "time", "rank", "place", "k", "kind", "target", "amount", "shape", "duration", "rate", "ss", "ii", "lag"]
-COLUMNS += ["bioavailability", "row"]
+COLUMNS += ["bioavailability", "stated", "row"]
 SOURCE = {
     "subject": "subject",
     "target": "CMT",
@@ -45,6 +45,7 @@ def expand_doses(records: pd.DataFrame, ties: str = "rows") -> pd.DataFrame:
     table = {new: records[old].to_numpy()[source] for new, old in SOURCE.items()}
     table["time"] = _snap(records["TIME"].to_numpy()[source] + k * table["ii"], table["subject"], k > 0, records)
     table |= {"place": source, "k": k, "rank": _rank(records, source, k, ties)}
+    table["stated"] = records["STATED"].to_numpy()[source] if "STATED" in records else np.zeros(len(source), bool)
     table["ss"] = np.where(k > 0, 0, records["SS"].to_numpy()[source])
     table["kind"] = np.where(k > 0, "dose", np.array([KINDS.get(i, "") for i in range(5)], dtype=object)[evid[source]])
     order = np.lexsort((source, table["rank"], table["time"], table["subject"]))

@@ -65,7 +65,7 @@ def _observations(frame: pd.DataFrame, ties: str) -> pd.DataFrame:
     cens = np.where(scored, own["CENS"], 0)
     first = {"subject": own["subject"], "time": own["TIME"], "rank": ranks(frame, ties)[at], "observable": own["DVID"], "dv": own["DV"]}
     limits = {"lower": np.where(cens == 1, own["LIMIT"], np.nan), "lloq": own["LLOQ"], "uloq": own["ULOQ"]}
-    return pd.DataFrame({**first, "scored": scored, "cens": cens, **limits, "row": own["row"]}, copy=False)
+    return pd.DataFrame({**first, "scored": scored, "cens": cens, **limits, "row": own["row"], "place": at}, copy=False)
 
 
 def _units(table: Table) -> dict:

@@ -67,5 +67,6 @@ def part_of(plan: Plan, lanes: np.ndarray) -> Plan:
     return replace(
         plan, doses=doses, intervals=intervals, start=plan.start[lanes], end=plan.end[lanes],
         reset_time=cut(plan.reset_time, resets), reset_rank=cut(plan.reset_rank, resets),
-        look_time=cut(plan.look_time, some), look_rank=cut(plan.look_rank, some), row_time=plan.row_time[:0], row_lane=plan.row_lane[:0],
+        look_time=cut(plan.look_time, some), look_rank=cut(plan.look_rank, some), look_place=cut(plan.look_place, some),
+        row_time=plan.row_time[:0], row_lane=plan.row_lane[:0],
     )  # fmt: skip

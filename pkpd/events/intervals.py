@@ -4,7 +4,8 @@ nocb      the value of the record being approached (NONMEM's rule): on (t[i-1], 
 locf      the last value seen: on [t[i], t[i+1]) the value of record i
 midpoint  locf up to the middle between two records, nocb after it
 linear    a straight line between records
-Before the first record the first value holds, after the last one the last.
+Of several records at one time the first is the one approached, the last the one left. Before the first record the first value holds, after the last
+one the last.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 METHODS = ("nocb", "locf", "midpoint", "linear")
+Knots = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +78,6 @@ def build_intervals(first: np.ndarray, records: pd.DataFrame | None, names: Sequ
     knots = {b: {n: _knots(g, n) for n in changing} for b, g in groups.items()}
     cuts = {b: np.unique(np.concatenate([_cuts(*own[n], method[n]) for n in changing])) for b, own in knots.items()}
     k = max((len(c) for c in cuts.values()), default=0)
-    if k == 0:
-        return constant_intervals(first)
     cut = np.full((k, lanes), np.inf)
     value, slope, origin = np.repeat(first[:, None], k + 1, 1), np.zeros((len(names), k + 1, lanes)), np.zeros((k + 1, lanes))
     for b, own in cuts.items():
@@ -92,37 +92,45 @@ def build_intervals(first: np.ndarray, records: pd.DataFrame | None, names: Sequ
     return Intervals(cut, value, slope, origin, linear, tuple(n in changing and method[n] == "locf" for n in names))
 
 
-def _knots(rows: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Times and values of a subject's records, one a time: the last row of each time counts."""
+def _knots(rows: pd.DataFrame, name: str) -> Knots:
+    """A subject's records, one a time: the value approached there (of its first record) and the one left there (of its last)."""
     time, value = rows["time"].to_numpy(float), rows[name].to_numpy(float)
-    last = np.append(np.diff(time) != 0, True)
-    return time[last], value[last]
+    moves = np.diff(time) != 0
+    return time[np.append(True, moves)], value[np.append(True, moves)], value[np.append(moves, True)]
 
 
-def _cuts(time: np.ndarray, value: np.ndarray, method: str) -> np.ndarray:
+def _cuts(time: np.ndarray, reached: np.ndarray, left: np.ndarray, method: str) -> np.ndarray:
     """Where the rule changes its value (for a straight line: its slope)."""
-    changes = np.flatnonzero(np.diff(value) != 0)
-    if method == "linear":
-        return time if len(changes) else time[:0]
-    return {"nocb": time[changes], "locf": time[changes + 1], "midpoint": 0.5 * (time[changes] + time[changes + 1])}[method]
+    if method == "nocb":
+        return time[:-1][np.diff(reached) != 0]
+    if method == "locf":
+        return time[1:][np.diff(left) != 0]
+    if method == "midpoint":
+        return np.union1d((0.5 * (time[:-1] + time[1:]))[left[:-1] != reached[1:]], time[reached != left])
+    return time if (reached != left).any() or (np.diff(left) != 0).any() else time[:0]
 
 
 def _probe(cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A time inside each interval, and where the interval begins."""
     if not len(cuts):
-        return np.zeros(1), np.zeros(1)
+        return np.full(1, -np.inf), np.zeros(1)
     inner = 0.5 * (cuts[1:] + cuts[:-1])
     return np.concatenate([[cuts[0] - 1.0], inner, [cuts[-1] + 1.0]]), np.concatenate([[cuts[0]], cuts])
 
 
-def _read(time: np.ndarray, value: np.ndarray, probe: np.ndarray, origin: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
+def _read(
+    time: np.ndarray, reached: np.ndarray, left: np.ndarray, probe: np.ndarray, origin: np.ndarray, method: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Value (at `origin`) and slope in the interval around each probe."""
     after = np.searchsorted(time, probe)
-    right, left = np.clip(after, 0, len(time) - 1), np.clip(after - 1, 0, len(time) - 1)
+    j, i = np.clip(after, 0, len(time) - 1), np.clip(after - 1, 0, len(time) - 1)
+    ahead = np.where(after < len(time), reached[j], left[-1])
+    behind = np.where(after > 0, left[i], reached[0])
+    flat = np.zeros(len(probe))
     if method == "linear":
-        gap = np.where(right > left, time[right] - time[left], 1.0)
-        slope = np.where(right > left, (value[right] - value[left]) / gap, 0.0)
-        return np.where(right > left, value[left] + slope * (origin - time[left]), value[left]), slope
+        inside = (after > 0) & (after < len(time))
+        slope = np.where(inside, (ahead - behind) / np.where(inside, time[j] - time[i], 1.0), 0.0)
+        return np.where(inside, behind + slope * (origin - time[i]), behind), slope
     if method == "midpoint":
-        near = probe < 0.5 * (time[left] + time[right])
-        return np.where(near, value[left], value[right]), np.zeros(len(probe))
-    return (value[right] if method == "nocb" else value[left]), np.zeros(len(probe))
+        return np.where(probe < 0.5 * (time[i] + time[j]), behind, ahead), flat
+    return (ahead if method == "nocb" else behind), flat

@@ -80,15 +80,17 @@ class Static(NamedTuple):
 
 def static_of(plan: Plan, given: Given, strict: bool = False) -> Static:
     """Read off typical values; room is left for trains that overlap more than typical. `strict` makes it a fault to cross a cancelling record."""
-    d = plan.doses
+    d, given = plan.doses, _sound(plan, given, np)[0]
     infused, steady = (d.shape != BOLUS).any(1), (d.steady > 0).any(1)
     at = (d.steady > 0) & (d.shape != BOLUS) & (d.period > 0)
     lasts = np.where(at, _lasts(plan, given, np)[0] + np.asarray(given.lag), 0.0)
     ratio = np.divide(lasts, d.period, out=np.zeros_like(lasts), where=at)
     fixed = bool((d.shape[at] == DURATION).all()) and not bool(np.isnan(d.lag[at]).any())
-    most = int(np.ceil(np.nan_to_num(ratio).max(initial=0.0) - 1e-9))
+    most = int(min(np.ceil(np.nan_to_num(ratio).max(initial=0.0) - 1e-9), 1e6))
+    seen = np.divide(plan.end - d.time, d.period, out=np.zeros_like(lasts), where=at)
+    room = int(np.ceil(seen.max(initial=0.0))) + 1  # no more can end before the last record
     arrives = d.time + np.asarray(given.lag) <= d.until if strict else None
-    return Static(np.flatnonzero(infused), np.flatnonzero(steady), most if fixed or not at.any() else most + 2, arrives)
+    return Static(np.flatnonzero(infused), np.flatnonzero(steady), min(room, most if fixed or not at.any() else 2 * most + 2), arrives)
 
 
 def _lasts(plan: Plan, given: Given, xp: Any) -> tuple[Any, Any]:
@@ -117,14 +119,14 @@ def lay_out(plan: Plan, given: Given, static: Static, xp: Any = np, stop: Any = 
     times, moved = take(points), {name: take(x) for name, x in parts.items()}
     end = xp.maximum(times[-1:], plan.end[None])
     edges = xp.concatenate([xp.minimum(plan.start[None], times[:1]), times, end])
-    amount, rate = (_by_target(plan, moved, name, xp) for name in ("amount", "rate"))
+    amount, rate, count = (_by_target(plan, moved, name, xp) for name in ("amount", "rate", "count"))
     first = lambda x: xp.concatenate([xp.zeros_like(x[:1]), x])  # noqa: E731
     rank_sorted = take(ranks)
     segment = _look_segments(plan, stop(times), rank_sorted, xp)
     steady = _steady(trains, moved, xp)
     interval = xp.cumsum(first(moved["cut"]), 0).astype(int)
     return Layout(
-        edges, first(amount), first(_held(rate, xp)), first(moved["reset"]), first(moved["clear"]), interval, segment, steady, fault
+        edges, first(amount), first(_held(rate, count, xp)), first(moved["reset"]), first(moved["clear"]), interval, segment, steady, fault
     )
 
 
@@ -151,24 +153,25 @@ def _points(plan: Plan, given: Given, static: Static, xp: Any, stop: Any) -> tup
     d, i, s = plan.doses, static.infused, static.steady
     duration, rate = _lasts(plan, given, xp)
     start = _on_looks(plan, d.time + given.lag, given.lag, xp, stop)
-    rank = xp.where(given.lag > 0, xp.where(d.time > d.record, d.rank, d.rank + plan.late), d.rank + 0.3)
-    alive = (d.target >= 0) & (start <= d.until) & ~((d.steady == 1) & (d.period == 0))
+    late = stop(start) > d.record
+    rank = xp.where(late, xp.where(d.time > d.record, d.rank, d.rank + plan.late), d.rank + 0.3)
+    alive = (d.target >= 0) & ((start < d.until) | ((start == d.until) & ~(late & (plan.late > 0)))) & ~((d.steady == 1) & (d.period == 0))
     bolus = xp.where(alive & (d.shape == BOLUS), d.amount * given.bioavailability, 0.0)
     flow = xp.where(alive, rate, 0.0)
     until = xp.where(d.until < LAST, d.until, LAST)
-    stop = xp.minimum(start + duration, until)
+    over = xp.minimum(start + duration, until)
     target = np.maximum(d.target, 0)
     groups = [
-        _group(plan, alive, start, rank, xp, target=target, amount=bolus, rate=flow),
-        _group(plan, alive[i] & (d.shape[i] != BOLUS), stop[i], -LAST, xp, target=target[i], rate=-flow[i]),
+        _group(plan, alive, start, rank, xp, target=target, amount=bolus, rate=flow, count=1.0 * (flow != 0)),
+        _group(plan, alive[i] & (d.shape[i] != BOLUS), over[i], -LAST, xp, target=target[i], rate=-flow[i], count=-1.0 * (flow[i] != 0)),
         _group(plan, plan.reset_time < LAST, plan.reset_time, plan.reset_rank + 0.1, xp, reset=1.0),
     ]
-    trains, overlap = _trains(plan, given, static, duration, rate, xp)
+    trains, overlap = _trains(plan, given, static, duration, rate, xp, stop)
     if len(s):
         groups += trains.pop("groups")
     cut = plan.intervals.cut
     groups.append(_group(plan, cut < LAST, cut, -LAST / 10, xp, cut=1.0))
-    names = ("target", "amount", "rate", "reset", "clear", "cut", "train")
+    names = ("target", "amount", "rate", "count", "reset", "clear", "cut", "train")
     stack = lambda name: xp.concatenate([xp.broadcast_to(g.get(name, 0), g["time"].shape) for g in groups])  # noqa: E731
     return stack("time"), stack("rank"), {n: stack(n) for n in names}, trains, overlap
 
@@ -182,9 +185,14 @@ def _on_looks(plan: Plan, start: Any, lag: Any, xp: Any, stop: Any) -> Any:
         start = np.where((lag > 0) & (np.abs(start - look) <= near), look, start)
     if xp is np:
         return start
-    away = plan.look_time[:, None] - stop(start)[None]  # [M, A, B]
-    best = xp.take_along_axis(away, xp.argmin(xp.abs(away), axis=0)[None], 0)[0]
-    return start + xp.where((lag > 0) & (xp.abs(best) <= near), best, 0.0)
+    import jax
+
+    held, looks = stop(start), xp.asarray(plan.look_time)
+    after = jax.vmap(xp.searchsorted, (1, 1), 1)(looks, held)
+    for k in (after, after - 1):
+        look = xp.take_along_axis(looks, xp.clip(k, 0, looks.shape[0] - 1), 0)
+        start = xp.where((lag > 0) & (xp.abs(look - held) <= near), start + (look - held), start)
+    return start
 
 
 def _group(plan: Plan, real: Any, time: Any, rank: Any, xp: Any, **parts: Any) -> dict[str, Any]:
@@ -197,7 +205,7 @@ def _group(plan: Plan, real: Any, time: Any, rank: Any, xp: Any, **parts: Any) -
     }
 
 
-def _trains(plan: Plan, given: Given, static: Static, duration: Any, rate: Any, xp: Any) -> tuple[dict, Any]:
+def _trains(plan: Plan, given: Given, static: Static, duration: Any, rate: Any, xp: Any, stop: Any) -> tuple[dict, Any]:
     """Steady-state records: their own points, the ends of what is unfinished of the doses before, and the train each stands in."""
     s, d = static.steady, plan.doses
     if not len(s):
@@ -208,16 +216,24 @@ def _trains(plan: Plan, given: Given, static: Static, duration: Any, rate: Any, 
     spaced = np.where(constant, CONSTANT, period)
     lasts = xp.where(constant, CONSTANT, lasts)
     until = np.where(d.until[s] < LAST, d.until[s], LAST)
-    ends = [time + lag - j * spaced + lasts for j in range(1, static.overlaps + 1)]
-    running = [on & ~constant & (flow > 0) & (e > time) for e in ends]
-    added = sum((xp.where(r, flow, 0.0) for r in running), xp.zeros_like(flow))
+    on_train = on & ~constant & (flow != 0)
+    ago = xp.where(on_train, xp.maximum(stop(xp.ceil((lag + lasts) / spaced)) - 1.0, 0.0), 0.0)  # how many doses before this one still run
+    shown = np.minimum(until, plan.end) - time
+    first = stop(xp.maximum(xp.ceil((lag + lasts - shown) / spaced), 1.0))  # those before it run on to the end of what is seen
+    ends = [time + lag - (first + i) * spaced + lasts for i in range(static.overlaps)]
+    running = [on_train & (first + i <= ago) for i in range(static.overlaps)]  # by number, as `ago` counts: times would round
+    cut = xp.minimum(first - 1.0, ago)
     number = 1.0 + np.arange(len(s))[:, None]
     put = np.maximum(target, 0)
-    groups = [_group(plan, on, time, d.rank[s] + 0.2, xp, target=put, rate=added, clear=1.0 * (code == 1), train=number)]
-    groups += [_group(plan, r, xp.minimum(e, until), -LAST, xp, target=put, rate=-flow) for e, r in zip(ends, running, strict=True)]
-    beyond = on & ~constant & (flow > 0) & (lag - (static.overlaps + 1) * spaced + lasts > 1e-9 * spaced)
+    groups = [
+        _group(plan, on, time, d.rank[s] + 0.2, xp, target=put, rate=flow * ago, count=ago, clear=1.0 * (code == 1), train=number),
+        _group(plan, on_train, until, -LAST, xp, target=put, rate=-flow * cut, count=-cut),
+    ]
+    groups += [_group(plan, r, e, -LAST, xp, target=put, rate=-flow, count=-1.0) for e, r in zip(ends, running, strict=True)]
+    beyond = on_train & (ago - first + 1.0 > static.overlaps)
     jump = xp.where(on & (d.shape[s] == BOLUS), d.amount[s] * given.bioavailability[s], 0.0)
-    phase = xp.where(constant, 0.0, spaced - lag)
+    phase = xp.where(on & ~constant, xp.maximum(spaced - lag, 0.0), 0.0)
+    lasts, spaced = xp.where(on, lasts, 0.0), np.where(on, spaced, CONSTANT)
     made = {"target": np.where(on, target, -1), "jump": jump, "rate": flow, "duration": lasts, "period": spaced, "phase": phase}
     return made | {"groups": groups}, xp.any(beyond, axis=0)
 
@@ -234,30 +250,18 @@ def _by_target(plan: Plan, moved: dict, name: str, xp: Any) -> Any:
     return xp.stack([xp.where(moved["target"] == t, moved[name], 0.0) for t in range(len(plan.targets))], 1)
 
 
-def _held(change: Any, xp: Any) -> Any:
-    """Infusion rates after each point; what is left by rounding when the last infusion ends is taken as nothing."""
-    total, size = xp.cumsum(change, 0), xp.cumsum(xp.abs(change), 0)
-    return xp.where(xp.abs(total) <= 1e-13 * size, 0.0, total)
+def _held(change: Any, count: Any, xp: Any) -> Any:
+    """Infusion rates after each point: nothing where as many have ended as have begun, whatever rounding leaves of their sum."""
+    running = xp.cumsum(count, 0)
+    return xp.where(running == 0, 0.0, xp.cumsum(change, 0))
 
 
 def _look_segments(plan: Plan, times: Any, ranks: Any, xp: Any) -> Any:
-    """How many points come before each look."""
-    count = xp.zeros(plan.look_time.shape, int)
-    for_all = times[None], plan.look_time[:, None]
-    if xp is np:
-        return _look_segments_static(plan, times, ranks)
-    before = (for_all[0] < for_all[1]) | ((for_all[0] == for_all[1]) & (ranks[None] < plan.look_rank[:, None]))
-    return count + xp.sum(before, 1)
-
-
-def _look_segments_static(plan: Plan, times: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """As above by sorting looks among the points: no table of looks by points."""
-    p, m = times.shape[0], plan.look_time.shape[0]
-    order = np.lexsort((np.concatenate([ranks, plan.look_rank]), np.concatenate([times, plan.look_time])), axis=0)
-    passed = np.cumsum(order < p, 0)
-    out = np.zeros((p + m, plan.lanes), int)
-    np.put_along_axis(out, order, passed, 0)
-    return out[p:]
+    """How many points come before each look, by sorting looks among the points."""
+    p = times.shape[0]
+    order = _sorted(xp.concatenate([times, plan.look_time]), xp.concatenate([ranks, plan.look_rank]), xp)
+    passed = xp.cumsum(order < p, 0)
+    return xp.take_along_axis(passed, xp.argsort(order, axis=0)[p:], 0)
 
 
 def _steady(trains: dict, moved: dict, xp: Any) -> Steady | None:

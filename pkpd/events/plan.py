@@ -25,7 +25,8 @@ LAST = 1e300
 @dataclass(frozen=True, eq=False)
 class Doses:
     """Doses [A, B], those of a lane first; `target` is -1 where there is none. `until` is the record time that cancels what is left of a dose,
-    `record` the time of its own record (an additional dose comes later).
+    `record` the time of its own record (an additional dose comes later) and `place` that record's place in the file; `stated` marks a duration or
+    rate that a column states where the record leaves it to the model.
     """
 
     time: np.ndarray
@@ -40,12 +41,17 @@ class Doses:
     period: np.ndarray
     until: np.ndarray
     record: np.ndarray
+    place: np.ndarray
+    stated: np.ndarray
     row: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """D dose targets, A doses, R resets, M looks, B subjects; row r of the long table is read at `(row_time[r], row_lane[r])`."""
+    """D dose targets, A doses, R resets, M looks, B subjects; row r of the long table is read at `(row_time[r], row_lane[r])`.
+
+    `by_record[j, records]` are the covariates on each record of the file, for doses and looks that stand on one (None where no covariate changes).
+    """
 
     targets: tuple[str, ...]
     doses: Doses
@@ -53,12 +59,14 @@ class Plan:
     reset_rank: np.ndarray
     look_time: np.ndarray
     look_rank: np.ndarray
+    look_place: np.ndarray
     row_time: np.ndarray
     row_lane: np.ndarray
     start: np.ndarray
     end: np.ndarray
     intervals: Intervals
     late: float = -LATE
+    by_record: np.ndarray | None = None
 
     @property
     def lanes(self) -> int:
@@ -72,6 +80,7 @@ def build_plan(
     targets: Sequence[str] | None = None,
     intervals: Intervals | None = None,
     late_last: bool = False,
+    by_record: np.ndarray | None = None,
 ) -> Plan:
     """Lay out the long tables of a cohort (columns as in `Cohort`), vectorised over subjects.
 
@@ -86,7 +95,8 @@ def build_plan(
     resets = doses[doses["kind"].isin(["reset", "reset_dose"])]
     lane, place = resets["subject"].to_numpy(int), _positions(resets["subject"].to_numpy(int))
     shape = (int(place.max(initial=-1)) + 1, n_subjects)
-    slot, slots = _slots(looks, doses)
+    looks = looks if "place" in looks else looks.assign(place=-1)
+    slot, slots = _slots(looks, doses, by_record)
     look_lane = looks["subject"].to_numpy(int)
     start, end = _span(doses, looks, n_subjects)
     m = max(1, int(slot.max(initial=-1)) + 1)
@@ -95,7 +105,9 @@ def build_plan(
         targets, atoms,
         _filled(shape, np.inf, (place, lane), resets["time"]), _filled(shape, LAST, (place, lane), resets["rank"]),
         _padded(last, (slot, look_lane), looks["time"]), _filled((m, n_subjects), LAST, (slot, look_lane), slots),
-        slot, look_lane, start, end, intervals or constant_intervals(np.zeros((0, n_subjects))), LATE if late_last else -LATE,
+        _filled((m, n_subjects), -1, (slot, look_lane), looks["place"]), slot, look_lane, start, end,
+        intervals or constant_intervals(np.zeros((0, n_subjects))),
+        LATE if late_last else -LATE, by_record,
     )  # fmt: skip
 
 
@@ -105,7 +117,7 @@ def _complete(doses: pd.DataFrame) -> pd.DataFrame:
     duration = doses["duration"].to_numpy(float) if "duration" in doses else np.zeros(n)
     plain = np.where(duration > 0, "duration", "bolus").astype(object)
     defaults = {"shape": plain, "duration": duration, "rate": np.nan, "ss": 0, "ii": 0.0, "lag": np.nan, "bioavailability": np.nan}
-    defaults |= {"k": 0, "place": doses.get("rank", 0), "row": 0, "target": "", "amount": 0.0, "kind": "dose"}
+    defaults |= {"k": 0, "stated": False, "place": doses.get("rank", 0), "row": 0, "target": "", "amount": 0.0, "kind": "dose"}
     table = doses.assign(**{name: value for name, value in defaults.items() if name not in doses})
     return table.assign(target=table["target"].fillna("")).sort_values(["subject", "time", "rank"], kind="stable", ignore_index=True)
 
@@ -161,12 +173,13 @@ def _scatter(doses: pd.DataFrame, n: int, targets: tuple[str, ...]) -> Doses:
         time=fill(0.0, doses["time"]), rank=fill(LAST, doses["rank"]), target=fill(-1, named), amount=fill(0.0, doses["amount"]),
         shape=fill(BOLUS, shape), value=fill(np.nan, value), lag=fill(np.nan, doses["lag"]),
         bioavailability=fill(np.nan, doses["bioavailability"]), steady=fill(0, doses["ss"]), period=fill(0.0, doses["ii"]),
-        until=fill(np.inf, doses["until"]), record=fill(0.0, doses["record"]), row=fill(0, doses["row"]),
+        until=fill(np.inf, doses["until"]), record=fill(0.0, doses["record"]),
+        place=fill(-1, doses["place"]), stated=fill(False, doses["stated"]), row=fill(0, doses["row"]),
     )  # fmt: skip
 
 
-def _slots(looks: pd.DataFrame, doses: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The slot of each look in its lane, and its rank: looks of one time share a slot unless a dose record stands between them."""
+def _slots(looks: pd.DataFrame, doses: pd.DataFrame, by_record: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The slot of each look in its lane, and its rank: looks of one time share one unless a dose record or a change of covariates parts them."""
     events = doses[doses["k"] == 0]
     lane = np.concatenate([looks["subject"], events["subject"]]).astype(int)
     time = np.concatenate([looks["time"], events["time"]]).astype(float)
@@ -176,6 +189,9 @@ def _slots(looks: pd.DataFrame, doses: pd.DataFrame) -> tuple[np.ndarray, np.nda
     seen = np.cumsum(~is_look)[is_look]
     mine = order[is_look]
     new = (np.diff(seen, prepend=-1) != 0) | (np.diff(time[mine], prepend=np.nan) != 0) | (np.diff(lane[mine], prepend=-1) != 0)
+    if by_record is not None and len(mine):
+        own = by_record[:, looks["place"].to_numpy(int)[mine]]
+        new |= np.append(True, (np.diff(own, axis=1) != 0).any(0))
     block = np.cumsum(new)
     first_of_lane = np.zeros(lane.max(initial=-1) + 2, int)
     starts = np.flatnonzero(np.diff(lane[mine], prepend=-1))
@@ -202,7 +218,10 @@ def tile(plan: Plan, n: int) -> Plan:
     >>> tile(build_plan(none, looks, 1), 3).row_lane.tolist()
     [0, 1, 2]
     """
-    wide = {f: np.tile(getattr(plan, f), n) for f in ("reset_time", "reset_rank", "look_time", "look_rank", "row_time", "start", "end")}
+    wide = {
+        f: np.tile(getattr(plan, f), n)
+        for f in ("reset_time", "reset_rank", "look_time", "look_rank", "look_place", "row_time", "start", "end")
+    }
     doses = Doses(**{f: np.tile(getattr(plan.doses, f), n) for f in Doses.__dataclass_fields__})
     copies = plan.lanes * np.repeat(np.arange(n), len(plan.row_lane))
     return replace(plan, **wide, doses=doses, intervals=plan.intervals.tile(n), row_lane=np.tile(plan.row_lane, n) + copies)

@@ -18,6 +18,7 @@ import optax
 
 from pkpd.errors import FitError
 from pkpd.inference.space import Space
+from pkpd.model.predict import failed_subjects
 
 Report = Callable[[str], None]
 
@@ -182,8 +183,11 @@ def _why_not_finite(space: Space, z: Any, weights: Mapping[str, Any]) -> str:
     table = problem.cohort.observations.reset_index(drop=True).iloc[problem.rows.index[bad]] if bad.size else None
     if table is None or table.empty:
         return f"{problem.name}: the prior density is not finite at typical values; check the priors and supports."
+    failed = failed_subjects(problem.predictor.solve(problem.predictor.at)[0], problem.cohort.subjects)
+    reasons = "".join(f" Subject {s}: {r}." for s, r in failed[:3])
     who = ", ".join(dict.fromkeys(problem.cohort.subjects[int(s)] for s in table["subject"]))
     return (
         f"{problem.name}: at typical values the likelihood is not finite for {bad.size} rows (subjects {who}; first: row {table.iloc[0]['row']}, "
         f"{table.iloc[0]['observable']}). Check that every subject has a dose before its measurements and that the priors' medians give sensible predictions."
+        f"{reasons}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -87,7 +87,8 @@ def grid_predictor(problem: FitProblem, doses: pd.DataFrame, times: np.ndarray, 
     """The model on a grid of times common to all subjects, each read after a dose at the same time."""
     n = intervals.origin.shape[1]
     looks = pd.DataFrame({"subject": np.repeat(np.arange(n), len(times)), "time": np.tile(times, n), "rank": 1e12})
-    plan = build_plan(doses, looks, n, intervals=intervals, late_last=problem.predictor.plan.late > 0)
+    own = problem.predictor.plan
+    plan = replace(build_plan(doses, looks, n, intervals=intervals, late_last=own.late > 0, by_record=own.by_record), start=own.start)
     return Predictor(problem.model, plan, np.zeros(len(looks), int), problem.solver, problem.predictor.free, problem.predictor.at, True)
 
 

@@ -120,7 +120,8 @@ class FitProblem:
 
     @cached_property
     def predictor(self) -> Predictor:
-        return predictor(self.model, self.cohort, self.solver, free=self.population.parameters, at=self.population.medians(), strict=True)
+        at = self.population.at_medians(self.covariates, len(self.cohort.subjects))
+        return predictor(self.model, self.cohort, self.solver, free=self.population.parameters, at=at, strict=True)
 
     @cached_property
     def covariates(self) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from numpyro.infer.util import potential_energy
 
 from pkpd.inference.cohort_model import cohort_model
 from pkpd.inference.problem import FitProblem
-from pkpd.population.medians import median
+from pkpd.population.medians import typical_value
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Space:
 
     def typical_trace(self, weights: Mapping[str, Any]) -> dict:
         """The model run at prior medians with random effects at zero."""
-        seeded = handlers.seed(handlers.substitute(self.model, substitute_fn=_typical_value), jax.random.PRNGKey(0))
+        seeded = handlers.seed(handlers.substitute(self.model, substitute_fn=typical_value), jax.random.PRNGKey(0))
         return handlers.trace(seeded).get_trace(weights)
 
     @cached_property
@@ -97,12 +97,3 @@ class Space:
         """-log prior density of z, with the likelihood left out."""
         blocked = handlers.block(self.model, hide=["dv"])
         return potential_energy(blocked, (weights,), {}, self._unravel(z))
-
-
-def _typical_value(site: Mapping[str, Any]) -> Any:
-    if site["type"] != "sample" or site.get("is_observed"):
-        return None
-    if site["name"].startswith(("raw_", "chol_")):
-        fn = site["fn"]
-        return jnp.eye(fn.event_shape[-1]) if site["name"].startswith("chol_") else fn.mean
-    return median(site["fn"])

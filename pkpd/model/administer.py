@@ -13,10 +13,18 @@ import numpy as np
 
 from pkpd.components.dose import ATTRIBUTES
 from pkpd.errors import ModelError, choices
-from pkpd.events.layout import Given, Layout, lay_out
-from pkpd.events.plan import MODELLED_DURATION, MODELLED_RATE, RATE, Plan
+from pkpd.events.layout import Fault, Given, Layout, lay_out
+from pkpd.events.plan import LAST, MODELLED_DURATION, MODELLED_RATE, RATE, Plan
 from pkpd.events.schedule import Schedule, known, schedule_of
 from pkpd.model.model import Model
+
+
+def on_records(plan: Plan, times: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Covariates [j, ., B] of what stands on records: the record's own; without a record, those of the time."""
+    by_time = plan.intervals.at(times)
+    if plan.by_record is None:
+        return by_time
+    return np.where(places >= 0, plan.by_record[:, np.maximum(places, 0)], by_time)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +47,12 @@ class Administered:
         self._refuse()
 
     @cached_property
-    def at_doses(self) -> np.ndarray:
+    def at_doses(self) -> Any:
         """Covariates at the record of each dose [j, A, B]; an additional dose has those of the record that asked for it."""
-        return self.plan.intervals.at(self.plan.doses.record)
+        return on_records(self.plan, self.plan.doses.record, self.plan.doses.place)
 
     @cached_property
-    def at_steady(self) -> np.ndarray:
+    def at_steady(self) -> Any:
         """Covariates at each steady-state record [j, S, B]."""
         return self.at_doses[:, (self.plan.doses.steady > 0).any(1)]
 
@@ -80,8 +88,15 @@ class Administered:
                         f"Row {rows[0]} doses '{target}' with RATE {code} (a modelled {attribute}), but {name} declares none for it. "
                         f"Declare Dose('{target}', ..., {attribute}=...), or give the {attribute} in the records."
                     )
-            for attribute, column in (("lag", d.lag), ("bioavailability", d.bioavailability)):
-                rows = d.row[(d.target == i) & ~np.isnan(column)]
+            by_rate = np.isin(d.shape, (RATE, MODELLED_RATE))
+            said = {
+                "lag": ~np.isnan(d.lag),
+                "bioavailability": ~np.isnan(d.bioavailability),
+                "duration": d.stated & ~by_rate,
+                "rate": d.stated & by_rate,
+            }
+            for attribute, column in said.items():
+                rows = d.row[(d.target == i) & column]
                 if len(rows) and (target, attribute) in self.reads:
                     raise ModelError(
                         f"Row {rows[0]} gives the {attribute} of a dose into '{target}', and {name} declares one for that route as well. "
@@ -136,6 +151,15 @@ class Administered:
         free = lambda t: not self.moves and self._is_free(t, "bioavailability")  # noqa: E731
         return [self.model.dose_value(t, "bioavailability", p, q) if free(t) else 1.0 for t in self.plan.targets]
 
+    def scale_fault(self, p: Mapping[str, Any]) -> Any:
+        """`Fault.BAD_DOSE` where a bioavailability applied by `scale` is negative or no number and a dose is given by it [B]."""
+        fault = jnp.zeros(self.plan.lanes, int)
+        for i, share in enumerate(self.scale(p)):
+            if not isinstance(share, float):
+                used = (self.plan.doses.target == i).any(0)
+                fault = jnp.where(used & ~((share >= 0) & (share < LAST)), int(Fault.BAD_DOSE), fault)
+        return fault
+
     def layout(self, p: Mapping[str, Any]) -> Layout:
         """Segments at the parameters p [B]."""
         s = self.schedule
@@ -146,5 +170,5 @@ class Administered:
     def before(self, p: Mapping[str, Any]) -> Any:
         """How many doses begin before each look [M, B]: where it differs between two values of p, a dose has moved across that look."""
         start = self.plan.doses.time + self.given(p, jnp).lag
-        start = jnp.where(self.plan.doses.target >= 0, start, jnp.inf)
+        start = jnp.where((self.plan.doses.target >= 0) & (start <= self.plan.doses.until), start, jnp.inf)
         return jnp.sum(start[None] <= self.plan.look_time[:, None], 1)

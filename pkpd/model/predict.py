@@ -18,11 +18,11 @@ from pkpd.events.intervals import Intervals, build_intervals
 from pkpd.events.layout import Layout
 from pkpd.events.plan import Plan, build_plan
 from pkpd.events.schedule import Schedule
-from pkpd.model.administer import Administered
+from pkpd.model.administer import Administered, on_records
 from pkpd.model.model import Model
 from pkpd.model.steady import FAULTS, growing_states, line_rhs, place_steady, refuse_steady, segment_covariates, steady_states
 from pkpd.solve import Chosen, Events, Solution, Solver, Status, choose
-from pkpd.solve.contract import finish
+from pkpd.solve.general import finish_from
 
 LATE_LAST = "observations_first"
 
@@ -88,20 +88,19 @@ class Predictor:
         return self.rows(self.observables(theta)[0])
 
     def rows(self, table: Any) -> Any:
-        s = self.schedule
-        return table[s.row_time, self.row_observable, s.row_lane]
+        return table[self.plan.row_time, self.row_observable, self.plan.row_lane]
 
     @cached_property
-    def look_covariates(self) -> np.ndarray:
-        """Covariates at each look [j, M, B]."""
-        return self.plan.intervals.at(self.plan.look_time)
+    def look_covariates(self) -> Any:
+        """Covariates at each look [j, M, B]: those of its own record, else those of its time."""
+        return on_records(self.plan, self.plan.look_time, self.plan.look_place)
 
     def observables(self, theta: Mapping[str, Any]) -> tuple[Any, Solution]:
         """Every observable at every time of the rectangle [M, observables, B], and the solution."""
         solution, p = self.solve(theta)
         y = [solution.y[:, i] for i in range(len(self.model.states))]
-        values = self.model.observe(jnp.asarray(self.schedule.times), y, p, list(jnp.asarray(self.look_covariates)))
-        shape = self.schedule.times.shape
+        values = self.model.observe(jnp.asarray(self.plan.look_time), y, p, list(jnp.asarray(self.look_covariates)))
+        shape = self.plan.look_time.shape
         return jnp.stack([jnp.broadcast_to(v, shape) for v in values], 1), solution
 
     @cached_property
@@ -131,9 +130,9 @@ class Predictor:
         q = segment_covariates(self.plan.intervals, layout)
         events, status = self._events(layout, named, p)
         y0 = jnp.stack([jnp.broadcast_to(v, (lanes,)) for v in self.model.initial(named)])
-        solution = self.chosen.solve(self.rhs, events, y0, p, q, jnp.asarray(self.schedule.times))
+        solution = self.chosen.solve(self.rhs, events, y0, p, q, jnp.asarray(self.plan.look_time))
         worse = jnp.where(status > 0, status, solution.status)
-        return finish(solution.y, worse, solution.steps)
+        return finish_from((p,), solution.y, worse, solution.steps)
 
     def named(self, theta: Mapping[str, Any]) -> dict[str, Any]:
         """Every parameter [B]: those of `theta`, the others typical."""
@@ -164,12 +163,12 @@ class Predictor:
         """Covariates at steady-state records; straight lines are flat there."""
         own = self.doses.at_steady
         flat = np.zeros((2 * sum(self.plan.intervals.linear), *own.shape[1:]))
-        return jnp.asarray(np.concatenate([own, flat]))
+        return jnp.concatenate([jnp.asarray(own), jnp.asarray(flat)])
 
     def _events(self, layout: Layout, named: Mapping[str, Any], p: Any) -> tuple[Events, Any]:
         """Doses split over the states of their route by the current parameters, steady states added; and what went wrong [B]."""
         n, segments = len(self.model.states), layout.reset.shape[0]
-        fault = jnp.asarray(FAULTS)[layout.fault]
+        fault = jnp.asarray(FAULTS)[jnp.maximum(layout.fault, self.doses.scale_fault(named))]
         jump = rate = jnp.zeros((segments, n, self.plan.lanes))
         if self.plan.targets:
             shares = self._shares(named)
@@ -203,20 +202,35 @@ def predictor(
     if unknown:
         raise ModelError(f"{model.name} has no observable '{unknown[0]}'. {choices(unknown[0], model.observable_names)}")
     which = np.array([model.observable_names.index(n) for n in names], int)
+    intervals, by_record = cohort_covariates(model, cohort)
     plan = build_plan(
         cohort.doses,
         cohort.observations,
         len(cohort.subjects),
-        intervals=cohort_intervals(model, cohort),
+        intervals=intervals,
         late_last=cohort.ties == LATE_LAST,
+        by_record=by_record,
     )
+    plan = replace(plan, start=np.minimum(plan.start, first_times(cohort)))
     return Predictor(model, plan, which, solver or Solver(), None if free is None else frozenset(free), at or {}, strict)
 
 
-def cohort_intervals(model: Model, cohort: Any) -> Intervals:
-    """The covariates a model reads, over time, as the cohort's records and its rules of interpolation give them."""
-    q = np.array([cohort.covariates[n].to_numpy(float) for n in model.covariate_names]).reshape(len(model.covariates), len(cohort.subjects))
-    return build_intervals(q, cohort.covariate_records, model.covariate_names, cohort.interpolation)
+def first_times(cohort: Any) -> np.ndarray:
+    """When each subject's clock starts (h): its first record, whatever that does."""
+    if not hasattr(cohort, "records"):
+        return np.full(len(cohort.subjects), np.inf)
+    return cohort.records.groupby("subject")["TIME"].min().reindex(range(len(cohort.subjects))).fillna(np.inf).to_numpy(float)
+
+
+def cohort_covariates(model: Model, cohort: Any) -> tuple[Intervals, np.ndarray | None]:
+    """The covariates a model reads, over time (by the cohort's rules of interpolation), and on each record [j, records] where any changes."""
+    names, records = model.covariate_names, cohort.covariate_records
+    q = np.array([cohort.covariates[n].to_numpy(float) for n in names]).reshape(len(names), len(cohort.subjects))
+    intervals = build_intervals(q, records, names, cohort.interpolation)
+    if records is None or not any(n in records.columns for n in names):
+        return intervals, None
+    subject = records["subject"].to_numpy(int)
+    return intervals, np.stack([records[n].to_numpy(float) if n in records.columns else q[j, subject] for j, n in enumerate(names)])
 
 
 def gathered(solutions: Sequence[Solution], lanes: Sequence[np.ndarray], looks: int) -> Solution:

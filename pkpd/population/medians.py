@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -15,3 +16,13 @@ def median(fn: Distribution) -> Any:
         return fn.icdf(0.5)
     except (NotImplementedError, ImportError):
         return jnp.median(fn.sample(jax.random.PRNGKey(1), (4001,)), axis=0)
+
+
+def typical_value(site: Mapping[str, Any]) -> Any:
+    """What a sampled site takes at the typical subject: medians, random effects at their mean, correlations at none."""
+    if site["type"] != "sample" or site.get("is_observed"):
+        return None
+    if site["name"].startswith(("raw_", "chol_")):
+        fn = site["fn"]
+        return jnp.eye(fn.event_shape[-1]) if site["name"].startswith("chol_") else fn.mean
+    return median(site["fn"])

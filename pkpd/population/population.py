@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from numpyro import handlers
 from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError, choices
-from pkpd.population.medians import median
+from pkpd.population.medians import typical_value
 from pkpd.population.parameters import Individual
 
 
@@ -85,12 +86,13 @@ class Population:
         """Parameters whose typical value has a prior, in order."""
         return tuple(n for n, v in self.parameters.items() if v.prior is not None)
 
-    def medians(self) -> dict[str, float]:
-        """Each parameter at the median of its prior, or at its fixed value."""
+    def at_medians(self, covariates: Mapping[str, np.ndarray], n_subjects: int) -> dict[str, np.ndarray]:
+        """Each parameter of each subject [N] with every prior at its median and no random effect, covariate effects included."""
         with jax.ensure_compile_time_eval():  # numbers, also when asked for while a model is traced
-            value = lambda v: float(np.asarray(v.value if v.prior is None else median(v.prior)))  # noqa: E731
-            found = {n: value(v) for n, v in self.parameters.items() if v.tied_to is None}
-        return self._with_tied(found)
+            quiet = handlers.seed(handlers.substitute(self.draw, substitute_fn=typical_value), jax.random.PRNGKey(0))
+            with handlers.block():
+                found = quiet(covariates, n_subjects, {})
+        return {n: np.broadcast_to(np.asarray(v, float), (n_subjects,)) for n, v in found.items()}
 
     def sites(self, covariates: Mapping[str, np.ndarray]) -> list[str]:
         """Names of the population-level sites, in report order."""

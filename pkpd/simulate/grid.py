@@ -62,6 +62,7 @@ def design(
     rows = _records(model, doses, times, each, at_dose)
     one = read_cohort(rows, model, units=doses.attrs["units"], covariates=list(table.columns), name=name)
     bound = predictor(model, one, solver)
+    bound = replace(bound, plan=replace(bound.plan, start=np.minimum(bound.plan.start, 0.0)))  # the trial begins at 0 h in every arm
     if by_size:
         return Design(regimen, times, at_dose, one, bound)
     n = len(table)

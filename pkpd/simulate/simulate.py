@@ -80,7 +80,8 @@ def _refuse_parameter_columns(model: Model, unused: tuple[str, ...]) -> None:
 def _every_record(cohort: Cohort, observable: str) -> Cohort:
     """The cohort with one look a record, half a rank after it: when the record has acted and before the next one."""
     records = cohort.records
-    looks = {"subject": records["subject"], "time": records["TIME"], "rank": np.arange(len(records)) + 0.5, "observable": observable}
+    place = np.arange(len(records))
+    looks = {"subject": records["subject"], "time": records["TIME"], "rank": place + 0.5, "place": place, "observable": observable}
     return replace(cohort, observations=pd.DataFrame(looks))
 
 

@@ -69,7 +69,7 @@ class Train(NamedTuple):
 
     def split(self) -> tuple[Any, Any]:
         """(whole, rest): `whole` infusions run all the time, one more during the first `rest` hours of each period."""
-        whole = jax.lax.stop_gradient(jnp.floor(self.duration / self.period))
+        whole = jax.lax.stop_gradient(jnp.maximum(jnp.ceil(self.duration / self.period) - 1.0, 0.0))
         return whole, self.duration - whole * self.period
 
     def events(self, until: Any) -> Events:

@@ -32,7 +32,7 @@ def lines(table: pd.DataFrame, *names: str) -> list:
 
 def test_the_columns_are_those_the_events_floor_reads():
     table = doses({"TIME": 0, **DOSE}, {"TIME": 1, "EVID": 3})
-    names = "subject time rank place k kind target amount shape duration rate ss ii lag bioavailability row"
+    names = "subject time rank place k kind target amount shape duration rate ss ii lag bioavailability stated row"
     assert list(table.columns) == names.split()
     assert lines(table, "kind", "target", "shape") == [("dose", "central", "bolus"), ("reset", "", "")]
     assert table[["duration", "rate", "lag", "bioavailability"]].isna().all(axis=None)
