@@ -9,12 +9,19 @@ import numpy as np
 
 from pkpd.errors import SolveError, choices
 from pkpd.events.schedule import Schedule
-from pkpd.solve import cascade, closed_form, general
+from pkpd.solve import cascade, closed_form, general, native
+from pkpd.solve.batched import make_batched
 from pkpd.solve.contract import Periodic, Rhs, Solve
 from pkpd.solve.mesh import build_mesh, segment_mesh
 from pkpd.solve.structure import Structure, analyse
 
-METHODS = ("auto", "closed_form", "cascade", "kvaerno5", "tsit5")
+NATIVE = {"native_tsit5": "tsit5", "native_rodas4": "rodas4"}
+BATCHED = {"rosenbrock": "rodas5p", "tsit5_batched": "tsit5"}
+STEPS, FEW_STEPS = (
+    4096,
+    1024,
+)  # the tape of a batched solve is made in full: an implicit method at usual tolerances needs a few hundred rows
+METHODS = ("auto", "closed_form", "cascade", *BATCHED, *NATIVE, "kvaerno5", "tsit5")
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,8 @@ class Solver:
 
     The cascade's intervals are at most `mesh_first + mesh_growth` x time since the last event; `mesh_rtol` bounds its error estimate relative to the
     largest value (pessimistic: on the flagship, subjects that pass 1e-2 carry errors below 2e-4 of the peak for rates up to 100 times the typical ones).
-    `mesh_first=None` takes 0.4 / (fastest rate that drives another state, at typical values), between 0.02 and 1 h.
+    `mesh_first=None` takes 0.4 / (fastest rate that drives another state, at typical values), between 0.02 and 1 h. "native_tsit5" and "native_rodas4"
+    (L-stable) compile the equations to machine code with the C++ compiler at hand, on the CPU; `threads` of XLA's pool (0: all) share the subjects.
 
     >>> Solver(rtol=1e-8).method
     'auto'
@@ -32,10 +40,11 @@ class Solver:
     method: str = "auto"
     rtol: float = 1e-6
     atol: float = 1e-8
-    max_steps: int = 4096
+    max_steps: int = STEPS
     mesh_first: float | None = None
     mesh_growth: float = 0.35
     mesh_rtol: float = 1e-2
+    threads: int = 1
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -71,8 +80,27 @@ def choose(solver: Solver, rhs: Rhs, schedule: Schedule, sizes: tuple[int, int, 
         again = cascade.make_periodic(structure, first, solver.mesh_growth, solver.mesh_rtol, longest)
         reason = f"{reason}; {mesh.intervals} intervals, the first {first:.2g} h"
         return Chosen(name, reason, cascade.make_cascade(structure, mesh, solver.mesh_rtol), again, structure)
+    if name in NATIVE:
+        return _native(name, reason, solver, structure, rhs, sizes, scale)
+    if name in BATCHED:
+        few = name == "rosenbrock" and solver.max_steps == STEPS and solver.rtol >= 1e-7
+        solve = make_batched(BATCHED[name], solver.rtol, solver.atol * scale, FEW_STEPS if few else solver.max_steps)
+        return Chosen(name, f"{reason}; rtol {solver.rtol:g}", solve, general.make_periodic(solve, n, scale, solver.rtol), structure)
     solve = general.make_diffrax(name, solver.rtol, solver.atol * scale, solver.max_steps)
     return Chosen(name, f"{reason}; rtol {solver.rtol:g}", solve, general.make_periodic(solve, n, scale, solver.rtol), structure)
+
+
+def _native(
+    name: str, reason: str, solver: Solver, structure: Structure, rhs: Rhs, sizes: tuple[int, int, int], scale: np.ndarray
+) -> Chosen:
+    """Machine code, compiled now; raises `SolveError` with the reason where it cannot be."""
+    refusal = native.available(rhs, sizes, NATIVE[name])
+    if refusal:
+        raise SolveError(f"Solver(method='{name}') cannot be used: {refusal}. Use method='auto'.")
+    native.prepare(rhs, sizes, NATIVE[name])
+    solve = native.make_native(NATIVE[name], solver.rtol, solver.atol * scale, solver.max_steps, solver.threads)
+    again = general.make_periodic(solve, sizes[0], scale, solver.rtol)
+    return Chosen(name, f"{reason}; machine code, rtol {solver.rtol:g}", solve, again, structure)
 
 
 def _pick(solver: Solver, s: Structure, rhs: Rhs, typical: Any) -> tuple[str, str]:
@@ -91,7 +119,7 @@ def _pick(solver: Solver, s: Structure, rhs: Rhs, typical: Any) -> tuple[str, st
         return "closed_form", "linear in at most three states"
     if s.cascade:
         return "cascade", "each state follows those before it and decays at a constant own rate"
-    return "kvaerno5", "states form a loop or have varying own rates"
+    return "rosenbrock", "states form a loop or have varying own rates"
 
 
 def _jacobian(rhs: Rhs, n: int, typical: Any) -> np.ndarray:

@@ -1,0 +1,142 @@
+"""Compile a source once into the user's private cache, and load it: atomic, and safe when several processes want the same at once."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from functools import lru_cache
+from pathlib import Path
+
+import jax
+import jaxlib
+
+NAMES = ("solve", "record", "pull", "push")
+# -O2: the lanes are written out, and GCC's vectoriser at -O3 takes straight-line code apart again (the stiff method took 1.6 times as long).
+_PLAIN = ("-std=c++17", "-O2", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-w", "-x", "c++")
+_MACHINE = (("-march=native",), ("-mcpu=native",), ())
+
+
+class CannotBuild(Exception):
+    """The sentence that says why no code could be compiled."""
+
+
+def compiler() -> str:
+    """The C++ compiler: CXX, else c++, g++ or clang++ on the path."""
+    named = os.environ.get("CXX")
+    for name in (named,) if named else ("c++", "g++", "clang++"):
+        found = shutil.which(name.split()[0]) if name.split() else None
+        if found:
+            return found
+    raise CannotBuild(f"CXX names '{named}', which is not found" if named else "no C++ compiler is installed (c++, g++ or clang++)")
+
+
+@lru_cache(maxsize=4)
+def target(program: str) -> tuple[tuple[str, ...], str]:
+    """Flags for this machine's processor, and everything the compiler predefines under them (its version, the vector units it may use)."""
+    for flags in _MACHINE:
+        seen = subprocess.run([program, *flags, "-dM", "-E", "-x", "c++", os.devnull], capture_output=True, text=True)
+        if seen.returncode == 0:
+            return flags, seen.stdout
+    raise CannotBuild(f"the compiler '{Path(program).name}' does not run: {_first_line(seen.stderr)}")
+
+
+def key(source: str, program: str) -> str:
+    """What decides the machine code: the source, the flags, the compiler and processor, and JAX's headers."""
+    flags, defined = target(program)
+    text = "\0".join([source, *_PLAIN, *flags, *_lanes(), defined, jaxlib.__version__])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _lanes() -> tuple[str, ...]:
+    asked = os.environ.get("PKPD_LANES")
+    return (f"-DPKPD_LANES={int(asked)}",) if asked else ()
+
+
+def folder() -> Path:
+    """Where libraries are kept: PKPD_CACHE, else `pkpd` in the user's cache folder, each with `native` below; only its owner may write there.
+
+    With PKPD_CACHE=off, or where the folder is not the user's own, a folder of this process alone.
+    """
+    named = os.environ.get("PKPD_CACHE", "")
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pkpd"
+    if named.lower() == "off":
+        return _own_folder()
+    place = base / "native"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o700)  # code is trusted when it is loaded: nobody else may write it
+        return place if place.stat().st_uid == os.getuid() else _own_folder()
+    except OSError:
+        return _own_folder()
+
+
+@lru_cache(maxsize=1)
+def _own_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="pkpd-native-"))
+
+
+def why_not() -> str | None:
+    """Why nothing can be compiled here, as a sentence; None where it can."""
+    if sys.platform == "win32":
+        return "native code is not built on Windows"
+    try:
+        target(compiler())
+    except CannotBuild as refusal:
+        return str(refusal)
+    return None
+
+
+def library(source: str) -> Path:
+    """The compiled library of a source, from the cache or made now."""
+    program = compiler()
+    place = folder() / f"{key(source, program)}.so"
+    if place.exists():
+        return place
+    with _alone(place.with_suffix(".lock")):
+        if not place.exists():
+            _compile(source, program, place)
+    return place
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Generator[None]:
+    """Only one process or thread at a time; the system lets go when a holder dies."""
+    import fcntl
+
+    with open(path, "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(source: str, program: str, place: Path) -> None:
+    """Into a file of its own, then under its name in one move: nobody ever sees half a library."""
+    flags, _ = target(program)
+    with tempfile.TemporaryDirectory(dir=place.parent) as spare:
+        text, made = Path(spare) / "model.cc", Path(spare) / "model.so"
+        text.write_text(source)
+        command = [program, *_PLAIN, *flags, *_lanes(), "-isystem", jax.ffi.include_dir(), str(text), "-o", str(made)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise CannotBuild(f"the compiler '{Path(program).name}' refused the model: {_first_line(done.stderr)}")
+        os.replace(made, place)
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if "error" in line), text.strip()[:200])
+
+
+@lru_cache(maxsize=256)
+def load(path: Path) -> str:
+    """Load a library and make it known to XLA; the name its three calls begin with."""
+    loaded = ctypes.CDLL(str(path))
+    name = f"pkpd_{path.stem}"
+    for part in NAMES:
+        jax.ffi.register_ffi_target(f"{name}_{part}", jax.ffi.pycapsule(getattr(loaded, f"pkpd_{part}")), platform="cpu")
+    return name
