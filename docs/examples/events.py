@@ -1,7 +1,10 @@
 """Steady state, lag, bioavailability, infusions by rate and covariates that change: the code of the page "Doses and events"."""
 
 # model
-from pkpd import Component, Covariate, Dose, Observable, Param, State, compose, flow, loss, total
+import jax
+import pandas as pd
+
+from pkpd import Component, Covariate, Dose, Observable, Param, State, compose, flow, loss, predict, read_cohort, simulate, total
 
 WHY = "assumption: round numbers for an example"
 
@@ -33,10 +36,6 @@ model = compose("events", depot, central, observables=[Observable("cp", "mg/L", 
 # end of model
 
 # records
-import pandas as pd  # noqa: E402
-
-from pkpd import simulate  # noqa: E402
-
 UNITS = {"TIME": "h", "AMT": "mg"}
 COLUMNS = ["ID", "TIME", "EVID", "AMT", "CMT", "SS", "II", "ADDL", "RATE", "FED"]
 records = pd.DataFrame(
@@ -60,12 +59,8 @@ def predictions() -> pd.DataFrame:
 
 # end of records
 
+
 # gradients
-import jax  # noqa: E402
-
-from pkpd import predict, read_cohort  # noqa: E402
-
-
 def slopes() -> dict[str, float]:
     """d(prediction at 36 h) by lag, bioavailability and duration."""
     cohort = read_cohort(records.assign(DV=1.0, MDV=(records["EVID"] > 0).astype(int)), model, units=UNITS | {"DV": "mg/L"})

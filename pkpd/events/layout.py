@@ -1,7 +1,7 @@
 """From a plan and the lag, bioavailability, rate and duration of each dose to segments: pure array work, the same under NumPy and under JAX.
 
 Every event is a point in time with a rank; points are sorted per subject (the permutation carries no gradient, the times do) and a segment begins
-at each. Rules of USERS.md section 4, those of NONMEM: F scales a dose; of an infusion given by its rate it scales the duration, else the rate; a
+at each. The rules are those of NONMEM (docs/guide/events.md): F scales a dose; of an infusion given by its rate it scales the duration, else the rate; a
 steady-state record replaces (SS 1) or adds (SS 2) the state II - lag after the dose before, and what is unfinished of earlier doses of its train goes on;
 a reset or SS 1 record cancels what is pending and cuts what runs.
 """

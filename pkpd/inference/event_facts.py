@@ -49,8 +49,8 @@ def _crossed(predictive: Predictive, sites: Mapping[str, np.ndarray]) -> Iterato
         counts = np.array([doses.before(problem.predictor.named(theta)) for theta in drawn])
     slots = (counts != counts[:1]).any(0)
     table = problem.cohort.observations.reset_index(drop=True)
-    schedule = problem.predictor.schedule
-    rows = table["row"][slots[schedule.row_time, schedule.row_lane] & table["scored"].to_numpy(bool)].tolist()
+    plan = problem.predictor.plan
+    rows = table["row"][slots[plan.row_time, plan.row_lane] & table["scored"].to_numpy(bool)].tolist()
     if rows:
         listed = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
         yield (
