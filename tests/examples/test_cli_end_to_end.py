@@ -77,7 +77,9 @@ def test_a_report_is_made_again_from_what_was_saved(folder, done, capsys):
 @pytest.mark.slow
 def test_interrupting_keeps_the_draws_made_so_far(folder):
     line = [*PKPD, "fit", "short.py", "--draws", "200000", "--warmup", "50", "--out", "stopped"]
+    held = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would its children
     with subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as fit:
+        signal.signal(signal.SIGINT, held)
         seen = b""
         while not re.search(rb" ([2-9]\d{3}|\d{5,})/400100 ", seen):  # two chains: 100 draws of warm-up, then those to keep
             chunk = fit.stderr.read1(4096)
