@@ -38,7 +38,7 @@ def backwards(rhs: Rhs, timed: bool, method: Method, record: Record, names: froz
         point = jax.lax.optimization_barrier((begin + at.tau * length, at.increment * length, at.y, u, s))
         worked = method.stages(field, timed, *point)
         t_bar, h_bar, y_bar, u_bar = method.adjoint(field, timed, *point, *jax.lax.optimization_barrier((worked, lam)))
-        own = _named(wanted, u_bar) | _edges(at, t_bar, h_bar)
+        own = _named(wanted, u_bar) | edge_sums(at, t_bar, h_bar)
         total = {name: value + own[name] for name, value in total.items()}
         sums = {name: jnp.where(turn, 0.0, value) + own[name] for name, value in sums.items()}
         lam = y_bar + jax.lax.dynamic_index_in_dim(to_rows, i, 0, keepdims=False)
@@ -68,7 +68,7 @@ def _named(wanted: tuple[bool, bool, bool], bars: tuple) -> Sums:
     return dict(zip(names, bars, strict=True))
 
 
-def _edges(at: Tape, t_bar: Any, h_bar: Any) -> Sums:
+def edge_sums(at: Tape, t_bar: Any, h_bar: Any) -> Sums:
     """t = a + tau (b - a), h = increment (b - a)"""
     end = at.tau * t_bar + at.increment * h_bar
     return {"begin": t_bar - end, "end": end}

@@ -92,7 +92,7 @@ def _moved(walk: Walk, moving: Moving, fixed: Fixed, order: int, tried: tuple, g
     t, h, share, arrives, accept, size, y = tried
     last, until = goal
     turn = accept & arrives
-    grown, last_error = _growth(size, accept, walk.last_error, order)
+    grown, last_error = growth(size, accept, walk.last_error, order)
     tape = _written(walk, jnp.where(accept, share, 0.0), turn)
     e = jnp.where(turn, walk.e + 1, walk.e)
     y = jnp.where(turn, entered(moving, fixed, y, e), jnp.where(accept, y, walk.y))
@@ -107,7 +107,7 @@ def _moved(walk: Walk, moving: Moving, fixed: Fixed, order: int, tried: tuple, g
     return Walk(walk.count + 1, y, e, tau, step, last_error, done, status, walk.accepted + accept, tape)
 
 
-def _growth(size: Any, accept: Any, before: Any, order: int) -> tuple[Any, Any]:
+def growth(size: Any, accept: Any, before: Any, order: int) -> tuple[Any, Any]:
     """Factor of the next step by the PI rule 0.9 err^(-0.7/k) before^(0.4/k) (Gustafsson 1991), and log err to remember."""
     log = jnp.log(jnp.where(jnp.isfinite(size), jnp.maximum(size, 1e-8), 1e8))
     factor = 0.9 * jnp.exp(jnp.where(accept, 0.4 * before - 0.7 * log, -log) / order)
@@ -131,11 +131,11 @@ def _start(field: Field, control: Control, moving: Moving, fixed: Fixed, rate: A
     y = entered(moving, fixed, moving.y0, e)
     tape = jax.tree.map(lambda x: jax.lax.empty((control.max_steps, *x.shape), x.dtype), Tape(y, e, zero, zero, zero, zero))
     tape = tape._replace(key=jnp.full(tape.key.shape, jnp.inf, zero.dtype))
-    h = _first_step(field, control, moving, rate, y, e)
+    h = first_step(field, control, moving, rate, y, e)
     return Walk(0, y, e, zero, h, zero, zero > 0.0, e, e, tape)
 
 
-def _first_step(field: Field, control: Control, moving: Moving, rate: Any, y: Any, e: Any) -> Any:
+def first_step(field: Field, control: Control, moving: Moving, rate: Any, y: Any, e: Any) -> Any:
     """0.01 |y| / |y'| in the norm of the error (Hairer, Norsett & Wanner, Solving ODEs I, II.4)."""
     begin, length = span(moving.edges, e)
     slope = field(begin, y, inputs(moving, rate, e), ())

@@ -39,7 +39,7 @@ def make_batched(method: str, rtol: float, atol: Any, max_steps: int) -> Solve:
         events = events._replace(clear=jnp.broadcast_to(events.clear, events.reset.shape))
         given = Moving(*(jnp.asarray(x, jnp.result_type(float)) for x in (y0, p, q, events.jump, events.rate, events.edges, times)))
         sound = jnp.all(jnp.stack([jnp.all(jnp.isfinite(x), axis=tuple(range(x.ndim - 1))) for x in given]), 0)
-        safe = Moving(*(jnp.where(sound, x, _harmless(name)) for name, x in given._asdict().items()))
+        safe = Moving(*(jnp.where(sound, x, harmless(name)) for name, x in given._asdict().items()))
         timed = analyse(rhs, *(x.shape[0] for x in (y0, p, q))).timed
         y, status, steps = _integrator(rhs, timed, bound, control)(safe, Fixed(events.reset, events.clear, events.segment))
         return finish_from(given, y, jnp.where(sound, status, int(Status.NOT_FINITE)), steps)
@@ -53,7 +53,7 @@ def bind(tableau: Tableau) -> Method:
     return Method(*(partial(part, tableau) for part in (kind.stages, kind.advance, kind.adjoint, kind.tangent)), order=tableau.order)
 
 
-def _harmless(name: str) -> float:
+def harmless(name: str) -> float:
     """In place of the arguments of a subject that has a number that is not finite: it is integrated over no time at all."""
     return 1.0 if name in ("y0", "p", "q") else 0.0
 
@@ -68,7 +68,7 @@ def _integrator(rhs: Rhs, timed: bool, method: Method, control: Control) -> Call
         record = Record(moving, fixed, walk.tape, walk.count, spot)
         y, worked = look(field, timed, method, record)
         status = jnp.where((walk.status == Status.OK) & ~walk.done, int(Status.STEPS_EXHAUSTED), walk.status)
-        return record._replace(worked=worked), (_shaped(y, moving), status, walk.accepted)
+        return record._replace(worked=worked), (shaped(y, moving), status, walk.accepted)
 
     @jax.custom_jvp
     def integrate(moving: Moving, fixed: Fixed) -> tuple:
@@ -80,7 +80,7 @@ def _integrator(rhs: Rhs, timed: bool, method: Method, control: Control) -> Call
         record, out = attempt(moving, fixed)
         parts = {n: x for n, x in tangents[0]._asdict().items() if not isinstance(x, SymbolicZero)}
         names = frozenset(parts)
-        there = lambda record, parts: _shaped(forwards(field, timed, method, record, parts), record.moving)  # noqa: E731
+        there = lambda record, parts: shaped(forwards(field, timed, method, record, parts), record.moving)  # noqa: E731
         back = lambda record, given: backwards(rhs, timed, method, record, names, _flat(given))  # noqa: E731
         zeros = (jnp.zeros(x.shape, jax.dtypes.float0) for x in out[1:])
         return out, (linear_map(there, back, record, parts, out[0]), *zeros)
@@ -88,7 +88,7 @@ def _integrator(rhs: Rhs, timed: bool, method: Method, control: Control) -> Call
     return integrate
 
 
-def _shaped(y: Any, moving: Moving) -> Any:
+def shaped(y: Any, moving: Moving) -> Any:
     """[n, M B] -> [M, n, B]."""
     looks, lanes = moving.times.shape
     return jnp.moveaxis(y.reshape(-1, looks, lanes), 1, 0)
