@@ -12,6 +12,7 @@ import pandas as pd
 from pkpd import available_models, bolus, describe, load_model
 from pkpd.model.registry import model_source
 from pkpd.simulate import design
+from pkpd.solve import Solver, closed_form
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "generated"
@@ -29,7 +30,12 @@ def write_all() -> None:
     for family in LEAD:
         lines = [f"- [`{n}`](../generated/models/{n}.md): {_first(n)}" for n in names if model_source(n).parent.name == family]
         _write(OUT / f"family_{family}.txt", "\n".join(lines) + "\n")
-    _write(OUT / "solvers.txt", table(("model", "solver", "why"), [(f"`{n}`", f"`{solver(n)[0]}`", solver(n)[1]) for n in names]))
+    _write(
+        OUT / "solvers.txt",
+        table(
+            ("model", "with a compiler", "without", "why"), [(f"`{n}`", *(f"`{x}`" for x in solver(n)[:2]), solver(n)[2]) for n in names]
+        ),
+    )
 
 
 def page(name: str, described) -> str:
@@ -40,20 +46,23 @@ def page(name: str, described) -> str:
         f"```{{image}} {name}.svg\n:alt: diagram of {name}\n:class: diagram\n```",
         *map(_paragraph, described.text.split("\n\n")),
         *(f"## {title}\n\n{frame(t)}" for title, t in described.tables.items()),
-        f"## Use it\n\nSolved by `{solver(name)[0]}`: {solver(name)[1]}.\n",
+        f"## Use it\n\nSolved by `{solver(name)[0]}` where there is a C++ compiler, else by `{solver(name)[1]}`: {solver(name)[2]}.\n",
         f"```python\nfrom pkpd.models.{source.parent.name} import {name}\n```",
         f"The file is `models/{source.parent.name}/{source.name}`; `pkpd models copy {name} my_model.py` copies it.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def solver(name: str) -> tuple[str, str]:
-    """Which solver `Solver()` picks for a model, and why; the mesh, which depends on the data, left out."""
+def solver(name: str) -> tuple[str, str, str]:
+    """Which solver `Solver()` picks for a model with and without a C++ compiler, and why; the mesh, which depends on the data, left out."""
     model = load_model(name)
     d = model.vocabulary.doses[0]
     covariates = pd.DataFrame({q.name: [q.reference] for q in model.covariates}, index=[0])
-    chosen = design(model, bolus((1.0, d.unit), into=d.name), [0.0, 24.0], covariates, name).predictor.chosen
-    return chosen.name, chosen.reason.split(";")[0]
+    regimen = bolus((1.0, d.unit), into=d.name)
+    chosen = design(model, regimen, [0.0, 24.0], covariates, name, solver=Solver(native="off")).predictor.chosen
+    explicit = "native_tsit5" if chosen.name == "tsit5_batched" else "native_rodas4"
+    machine = "native_closed_form" if closed_form.applies(chosen.structure) else explicit
+    return machine, chosen.name, chosen.reason.split(";")[0]
 
 
 def frame(t: pd.DataFrame) -> str:

@@ -72,7 +72,7 @@ def regimens(fit):
 def fit_problem(records, truth, quick: bool, name: str = "carm_phase1") -> FitProblem:
     """The same statistical model for any simulated study of this design (coverage uses it)."""
     cohort = read_cohort(records, model=carm_blood_il6, units=UNITS, covariates=["REGIMEN"])
-    draws = 400 if quick else 1000
+    draws = 600 if quick else 1000
     return FitProblem(
         carm_blood_il6,
         cohort,

@@ -6,6 +6,9 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault(
+    "PKPD_NATIVE", "off"
+)  # which solver "auto" takes must not depend on what was compiled before; tests of machine code ask for it
 
 import jax
 import pytest

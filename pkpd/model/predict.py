@@ -23,6 +23,7 @@ from pkpd.model.model import Model
 from pkpd.model.steady import FAULTS, growing_states, line_rhs, place_steady, refuse_steady, segment_covariates, steady_states
 from pkpd.solve import Chosen, Events, Solution, Solver, Status, choose
 from pkpd.solve.general import finish_from
+from pkpd.solve.stiffness import Stiffness, measure
 
 LATE_LAST = "observations_first"
 
@@ -64,9 +65,21 @@ class Predictor:
         p, q = [m.typical[n] for n in m.param_names], [c.reference for c in m.covariates]
         q += [0.0, 0.0] * sum(self.plan.intervals.linear)
         with jax.ensure_compile_time_eval():  # the choice is made on numbers, also when asked for the first time while tracing
-            chosen = choose(self.solver, self.rhs, self.schedule, (len(m.states), len(p), len(q)), (self.scales(), p, q))
+            sizes = (len(m.states), len(p), len(q))
+            chosen = choose(self.solver, self.rhs, self.schedule, sizes, (self.scales(), p, q), lambda: self._stiffness(p, q))
             refuse_steady(m, self.schedule, chosen)
             return chosen
+
+    def _stiffness(self, p: Sequence[float], q: Sequence[float]) -> Stiffness:
+        """Measured at typical values along the course of the subject who is followed longest; a steady state before it is left out."""
+        s, m = self.schedule, self.model
+        lane = int(np.argmax(s.edges[-1] - s.edges[0]))
+        into = np.zeros((len(m.states), len(self.plan.targets)))
+        for d, target in enumerate(self.plan.targets):
+            for state, weight in m.routes[target]:
+                into[m.state_names.index(state), d] += float(m.share(weight, m.typical))
+        jump, rate = (table[:, :, lane] @ into.T for table in (s.amount, s.rate))
+        return measure(self.rhs, s.edges[:, lane], jump, rate, [float(x) for x in m.initial(m.typical)], p, q)
 
     @property
     def rhs(self) -> Any:

@@ -12,64 +12,60 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pkpd.solve.contract import Events, Rhs, Solution, Status, Train, finish
+from pkpd.solve.contract import Periodic, Solve
 from pkpd.solve.divided import ascending, divided_exp
-from pkpd.solve.structure import Structure
+from pkpd.solve.linear import Way, make_exact, make_exact_periodic
+from pkpd.solve.structure import Structure, loops
 
-
-def blocks(structure: Structure) -> tuple[tuple[int, ...], ...] | None:
-    """The states grouped into loops of at most two (singletons and exchanging pairs), or None when a larger loop exists."""
-    found: list[tuple[int, ...]] = []
-    reach = [_reach(structure, i) for i in range(structure.n)]
-    for i in range(structure.n):
-        group = tuple(j for j in range(structure.n) if i == j or (j in reach[i] and i in reach[j]))
-        if len(group) > 2:
-            return None
-        if group not in found:
-            found.append(group)
-    return tuple(found)
-
-
-def _reach(structure: Structure, start: int) -> set[int]:
-    seen: set[int] = set()
-    waiting = [start]
-    while waiting:
-        for j in structure.reads[waiting.pop()]:
-            if j not in seen:
-                seen.add(j)
-                waiting.append(j)
-    return seen
+MOST = 6  # states: each more is one more difference of exponentials, which costs accuracy as well as time
 
 
 def applies(structure: Structure) -> bool:
-    """Linear, at most three states, loops of at most two."""
-    return structure.linear and structure.n <= 3 and blocks(structure) is not None
-
-
-def matrix(rhs: Rhs, n: int, p: Any, q: Any) -> tuple[list[list[Any]], list[Any]]:
-    """M[i][j] = d(dy_i)/dy_j and the constant input, each over lanes, by one Jacobian-vector product a column."""
-    zero = [jnp.zeros_like(p[0])] * n
-    field = lambda *y: rhs(0.0, y, p, q, zero)  # noqa: E731
-    columns, constant = [], zero
-    for j in range(n):
-        unit = [jnp.ones_like(zero[0]) if i == j else zero[0] for i in range(n)]
-        constant, column = jax.jvp(field, tuple(zero), tuple(unit))
-        columns.append([jnp.broadcast_to(c, zero[0].shape) for c in column])
-    return [[columns[j][i] for j in range(n)] for i in range(n)], [jnp.broadcast_to(c, zero[0].shape) for c in constant]
+    """Linear, a handful of states, exchange only along trees (of two compartments, or peripheral ones around a central one)."""
+    return structure.linear and structure.n <= MOST and loops(structure) is not None
 
 
 def eigenvalues(m: list[list[Any]], groups: Sequence[tuple[int, ...]]) -> list[Any]:
-    """The diagonal for single states, the two roots of the quadratic for an exchanging pair (larger one by the stable formula)."""
+    """The diagonal for single states, the roots of the quadratic for an exchanging pair (the larger by the stable formula), else by `tree_roots`."""
     values: list[Any] = []
     for group in groups:
         if len(group) == 1:
             values.append(m[group[0]][group[0]])
-            continue
-        a, b, c, d = (m[i][j] for i in group for j in group)
-        root = jnp.sqrt((a - d) ** 2 + 4.0 * b * c)
-        fast = 0.5 * (a + d - root)
-        values += [fast, (a * d - b * c) / fast]
+        elif len(group) == 2:
+            values += _pair(*(m[i][j] for i in group for j in group))
+        else:
+            block = jnp.stack([jnp.stack([m[i][j] for j in group], -1) for i in group], -2)
+            values += list(jnp.moveaxis(tree_roots(block), -1, 0))
     return values
+
+
+def _pair(a: Any, b: Any, c: Any, d: Any) -> list[Any]:
+    fast = 0.5 * (a + d - jnp.sqrt((a - d) ** 2 + 4.0 * b * c))
+    nothing = fast == 0.0  # neither exchange nor loss
+    return [fast, jnp.where(nothing, 0.0, (a * d - b * c) / jnp.where(nothing, 1.0, fast))]
+
+
+@jax.custom_jvp
+def tree_roots(m: Any) -> Any:
+    """Eigenvalues of m[.., s, s] whose exchanges form a tree: those of the symmetric matrix with entries sqrt(m_ij m_ji)."""
+    both = m * jnp.swapaxes(m, -1, -2)
+    size = m.shape[-1]
+    return jnp.linalg.eigvalsh(jnp.where(jnp.eye(size, dtype=bool), m, jnp.sqrt(jnp.maximum(both, 0.0))))
+
+
+@tree_roots.defjvp
+def _tree_roots_jvp(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    """dx_i = trace(P_i dM), P_i = prod_{j != i} (M - x_j) / (x_i - x_j) the projection on its mode: no root of an exchange that may be zero."""
+    (m,), (dm,) = primals, tangents
+    x, one = tree_roots(m), jnp.eye(m.shape[-1])
+    moved = []
+    for i in range(m.shape[-1]):
+        mode = jnp.broadcast_to(one, m.shape)
+        for j in range(m.shape[-1]):
+            if j != i:
+                mode = mode @ (m - x[..., j, None, None] * one) / (x[..., i] - x[..., j])[..., None, None]
+        moved.append(jnp.einsum("...ij,...ji->...", mode, dm))
+    return x, jnp.stack(moved, -1)
 
 
 def advance(m: list[list[Any]], x: Sequence[Any], tau: Any, y: Sequence[Any], u: Sequence[Any]) -> list[Any]:
@@ -87,73 +83,22 @@ def advance(m: list[list[Any]], x: Sequence[Any], tau: Any, y: Sequence[Any], u:
     return result
 
 
-def make_closed_form(structure: Structure):
-    """The contract's solve for a linear system of at most three states; raises nothing inside, NaN for a subject that fails."""
-    groups = blocks(structure)
-    assert groups is not None
+def _way(structure: Structure) -> Way:
+    groups = loops(structure)
+    assert groups is not None, "the closed form was asked for where it does not apply"
 
-    def solve(rhs: Rhs, events: Events, y0: Any, p: Any, q: Any, times: Any) -> Solution:
-        n, lanes = structure.n, y0.shape[1]
-        # Without covariates the matrix is one for all segments [B]; with them it is [E, B].
-        at_segments = [jnp.broadcast_to(pk, q.shape[1:]) for pk in p] if len(q) else list(p)
-        m, constant = matrix(rhs, n, at_segments, list(q))
+    def nodes(m: Any) -> list[Any]:
         values = eigenvalues(m, groups)
-        x = ascending([*values, jnp.zeros_like(values[0])])
-        inputs = events.rate + jnp.stack(constant, -2)
-        starts = _segment_starts(events, y0, m, x, inputs)
-        take = lambda table: jnp.take_along_axis(table, events.segment, 0)  # noqa: E731
-        since = times - take(events.edges)
-        tau = jnp.where(since >= 0.0, since, 0.0)  # not maximum: its slope at a tie is a half, and a look at a dose's own time is a tie
-        y0s, us = ([take(table[:, i]) for i in range(n)] for table in (starts, inputs))
-        if len(q):
-            m, x = [[take(mij) for mij in row] for row in m], [take(xi) for xi in x]
-        y = jnp.stack(advance(m, x, tau, y0s, us), 1)
-        return finish(y, jnp.full(lanes, int(Status.OK)), jnp.full(lanes, events.rate.shape[0]))
+        return ascending([*values, jnp.zeros_like(values[0])])
 
-    return solve
+    return Way(nodes, advance, lambda m: jnp.max(jnp.stack(eigenvalues(m, groups)), 0))
 
 
-def _segment_starts(events: Events, y0: Any, m: Any, x: Any, inputs: Any) -> Any:
-    """The state just after each segment's reset and dose, walking the segments once."""
-    varies = jnp.ndim(x[0]) > 1
-
-    def step(y: Any, segment: Any) -> tuple[Any, Any]:
-        (jump, reset, clear, length, u), own = segment
-        m_e, x_e = own if varies else (m, x)
-        y = Events(None, jump, None, reset, None, clear).starts(y, y0)
-        return jnp.stack(advance(m_e, x_e, length, list(y), list(u))), y
-
-    lengths = jnp.diff(events.edges, axis=0)
-    clear = jnp.broadcast_to(events.clear, events.reset.shape)
-    return jax.lax.scan(step, y0, ((events.jump, events.reset, clear, lengths, inputs), (m, x) if varies else None))[1]
+def make_closed_form(structure: Structure) -> Solve:
+    """The contract's solve for a small linear system; raises nothing inside, NaN for a subject that fails."""
+    return make_exact(structure, _way(structure))
 
 
-def make_periodic(structure: Structure):
-    """Steady state of a train by a linear solve: y = Phi y + b, Phi = exp(M II) and b what one period adds."""
-    groups = blocks(structure)
-    assert groups is not None
-
-    def periodic(rhs: Rhs, train: Train, p: Any, q: Any) -> tuple[Any, Any]:
-        n, lanes = structure.n, train.period.shape[0]
-        m, constant = matrix(rhs, n, list(p), list(q))
-        values = eigenvalues(m, groups)
-        x = ascending([*values, jnp.zeros_like(values[0])])
-        whole, rest = train.split()
-        u = lambda running: [c + running * r for c, r in zip(constant, train.rate, strict=True)]  # noqa: E731
-
-        def after(y: Sequence[Any], time: Any) -> list[Any]:
-            """`time` after a dose given on top of y."""
-            begun = [a + b for a, b in zip(y, train.jump, strict=True)]
-            first = advance(m, x, jnp.where(time < rest, time, rest), begun, u(whole + 1.0))
-            return advance(m, x, jnp.where(time < rest, 0.0, time - rest), first, u(whole))
-
-        zero = [jnp.zeros(lanes)] * n
-        units = [[jnp.ones(lanes) if i == j else zero[0] for i in range(n)] for j in range(n)]
-        flow = jnp.stack([jnp.stack(advance(m, x, train.period, unit, zero)) for unit in units], 1)  # [n, n, L]
-        left = jnp.moveaxis(jnp.eye(n)[..., None] - flow, -1, 0)
-        fixed = jnp.linalg.solve(left, jnp.stack(after(zero, train.period)).T[..., None])[..., 0].T
-        grows = jnp.max(jnp.stack(values), 0) * train.period > -1e-9
-        status = jnp.where(grows, int(Status.NO_STEADY_STATE), int(Status.OK))
-        return jnp.stack(after(list(fixed), train.phase)), status
-
-    return periodic
+def make_periodic(structure: Structure) -> Periodic:
+    """Steady state of a train by a linear solve."""
+    return make_exact_periodic(structure, _way(structure))

@@ -95,7 +95,7 @@ def _tangle(term: Term) -> Term:
 @dataclass(frozen=True)
 class Structure:
     """What the equations allow: `linear` (closed form possible), `order` (states so that each follows what drives it; None when they form a loop),
-    `reads[i]` the states that drive state i, `timed` whether time enters on its own.
+    `reads[i]` the states that drive state i, `timed` whether time enters on its own, `homogeneous` whether nothing happens to an empty system.
     """
 
     n: int
@@ -104,6 +104,7 @@ class Structure:
     order: tuple[int, ...] | None
     reads: tuple[frozenset[int], ...]
     timed: bool
+    homogeneous: bool
 
 
 @lru_cache(maxsize=64)
@@ -114,16 +115,72 @@ def analyse(rhs: Rhs, n: int, k: int, j: int) -> Structure:
     order = _order(reads)
     linear = all(not t.bent and not t.pairs for t in terms) and not any(TIME in t.all for t in terms)
     own = all(i not in t.bent and not any(i in pair for pair in t.pairs) for i, t in enumerate(terms))
-    return Structure(n, linear, order is not None and own, order, reads, any(TIME in t.all for t in terms))
+    timed = any(TIME in t.all for t in terms)
+    return Structure(n, linear, order is not None and own, order, reads, timed, all(_vanishing(rhs, n, k, j)))
 
 
-def _terms(rhs: Rhs, n: int, k: int, j: int) -> list[Term]:
+def loops(structure: Structure) -> tuple[tuple[int, ...], ...] | None:
+    """The states grouped with those they exchange with; None where a group is more than a tree of two-way exchanges (its modes may oscillate)."""
+    reach = [_reach(structure, i) for i in range(structure.n)]
+    found: list[tuple[int, ...]] = []
+    for i in range(structure.n):
+        group = tuple(j for j in range(structure.n) if i == j or (j in reach[i] and i in reach[j]))
+        if group in found:
+            continue
+        pairs = {(a, b) for a in group for b in group if a != b and b in structure.reads[a]}
+        if len(pairs) != 2 * (len(group) - 1) or any((b, a) not in pairs for a, b in pairs):
+            return None
+        found.append(group)
+    return tuple(found)
+
+
+def _reach(structure: Structure, start: int) -> set[int]:
+    seen: set[int] = set()
+    waiting = [start]
+    while waiting:
+        for j in structure.reads[waiting.pop()]:
+            if j not in seen:
+                seen.add(j)
+                waiting.append(j)
+    return seen
+
+
+def _traced(rhs: Rhs, n: int, k: int, j: int) -> Any:
     def flat(*x: Any) -> list[Any]:
         t, y, p, q, r = x[0], x[1 : 1 + n], x[1 + n : 1 + n + k], x[1 + n + k : 1 + n + k + j], x[1 + n + k + j :]
         return rhs(t, y, p, q, r)
 
+    return tracing.trace(flat, 1 + 2 * n + k + j)
+
+
+def _terms(rhs: Rhs, n: int, k: int, j: int) -> list[Term]:
     inputs = [Term(frozenset([TIME]))] + [Term(frozenset([i])) for i in range(n)] + [NOTHING] * (k + j + n)
-    return tracing.walk(tracing.trace(flat, len(inputs)), inputs, _rule, lambda _: NOTHING)
+    return tracing.walk(_traced(rhs, n, k, j), inputs, _rule, lambda _: NOTHING)
+
+
+_ODD = {"sqrt", "cbrt", "tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "expm1", "log1p", "erf", "abs", "sign", "square"}
+_JOIN = {"max", "min", "concatenate", "transpose", "slice", "rev", "stop_gradient", "convert_element_type", "optimization_barrier"}
+
+
+def _vanishing(rhs: Rhs, n: int, k: int, j: int) -> list[bool]:
+    """For each state, whether its rate is zero where all states and inputs are, whatever the parameters: by what multiplies and adds, not by values."""
+    inputs = [False] + [True] * n + [False] * (k + j) + [True] * n
+
+    def rule(equation: Any, zero: list[bool]) -> list[bool]:
+        name = equation.primitive.name
+        if name == "mul":
+            found = any(zero)
+        elif name == "div":
+            found = zero[0]
+        elif name == "select_n":
+            found = all(zero[1:])
+        elif name == "integer_pow":
+            found = zero[0] and equation.params["y"] > 0
+        else:
+            found = name in (_LINEAR | _ODD | _JOIN) and all(zero)
+        return [found] * len(equation.outvars)
+
+    return tracing.walk(_traced(rhs, n, k, j), inputs, rule, lambda x: bool(np.all(np.asarray(x) == 0)))
 
 
 def _order(reads: tuple[frozenset[int], ...]) -> tuple[int, ...] | None:

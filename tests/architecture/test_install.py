@@ -75,6 +75,8 @@ def test_the_wheel_carries_the_library_and_the_models_and_nothing_else(root, whe
     library = {p.relative_to(root).as_posix() for p in (root / "pkpd").rglob("*.py")}
     models = {f"pkpd/{p.relative_to(root).as_posix()}" for p in (root / "models").rglob("*.py")}
     assert {n for n in names if n.endswith(".py")} == library | models
+    machine = {p.relative_to(root).as_posix() for p in (root / "pkpd" / "solve" / "native" / "cpp").iterdir()}
+    assert {n for n in names if n.endswith((".h", ".cc"))} == machine
     assert "pkpd/py.typed" in names
     assert not [n for n in names if not n.startswith("pkpd/")]
 

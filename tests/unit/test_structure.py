@@ -60,7 +60,7 @@ def structure(model):
 
 
 def test_shipped_models():
-    """Inhibited or stimulated loss makes the own rate vary; everything else shipped is a chain, two compartments a loop."""
+    """Inhibited or stimulated loss makes the own rate vary; everything else shipped is a chain, two or three compartments a loop."""
     found = {m.name: (structure(m).linear, structure(m).cascade) for m in (getattr(classic, n) for n in classic.__all__ if "_I" not in n)}
     assert found == {
         "one_compartment_iv": (True, True),
@@ -68,6 +68,9 @@ def test_shipped_models():
         "one_compartment_oral": (True, True),
         "two_compartment_iv": (True, False),
         "two_compartment_oral": (True, False),
+        "one_compartment_transit": (True, True),
+        "three_compartment_iv": (True, False),
+        "three_compartment_oral": (True, False),
     }
     assert [structure(getattr(classic, f"indirect_response_{k}")).cascade for k in ("I", "II", "III", "IV")] == [True, False, True, False]
     assert structure(carm.carm_blood_il6).cascade and not structure(carm.carm_blood_il6).linear

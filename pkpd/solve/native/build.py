@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -93,10 +94,18 @@ def why_not() -> str | None:
     return None
 
 
+def ready(source: str) -> bool:
+    """Whether the library of a source is in the cache."""
+    return _place(source).exists()
+
+
+def _place(source: str) -> Path:
+    return folder() / f"{key(source, compiler())}.so"
+
+
 def library(source: str) -> Path:
-    """The compiled library of a source, from the cache or made now."""
-    program = compiler()
-    place = folder() / f"{key(source, program)}.so"
+    """The compiled library of a source, from the cache or made now (or waited for, where somebody is making it)."""
+    program, place = compiler(), _place(source)
     if place.exists():
         return place
     with _alone(place.with_suffix(".lock")):
@@ -115,28 +124,82 @@ def _alone(path: Path) -> Generator[None]:
         yield
 
 
+def start(source: str) -> None:
+    """Make the library of a source in a process of its own, which outlives this one; nothing where it is there or being made.
+
+    The child inherits the lock, so whoever wants the library in the meantime waits for it in `library`.
+    """
+    import fcntl
+
+    program, place = compiler(), _place(source)
+    with open(place.with_suffix(".lock"), "w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        if place.exists():
+            return
+        spare = Path(tempfile.mkdtemp(dir=place.parent))
+        command, made = _command(source, program, spare)
+        quoted = {"spare": spare, "made": made, "place": place, "failed": place.with_suffix(".failed"), "said": spare / "said"}
+        q = {name: shlex.quote(str(path)) for name, path in quoted.items()}
+        line = f"{shlex.join(command)} >/dev/null 2>{q['said']} && mv {q['made']} {q['place']} || mv {q['said']} {q['failed']}; rm -rf {q['spare']}"
+        away = f"nice sh -c {shlex.quote(line)} &"  # the shell returns at once, and its child belongs to nobody here
+        subprocess.run(["sh", "-c", away], pass_fds=(held.fileno(),), start_new_session=True, stdin=subprocess.DEVNULL, check=False)
+
+
+def failed(source: str) -> str | None:
+    """What the compiler said when it refused a source in the background; None where it did not."""
+    said = _place(source).with_suffix(".failed")
+    return _first_line(said.read_text(errors="replace")) if said.exists() else None
+
+
 def _compile(source: str, program: str, place: Path) -> None:
     """Into a file of its own, then under its name in one move: nobody ever sees half a library."""
-    flags, _ = target(program)
     with tempfile.TemporaryDirectory(dir=place.parent) as spare:
-        text, made = Path(spare) / "model.cc", Path(spare) / "model.so"
-        text.write_text(source)
-        command = [program, *_PLAIN, *flags, *_lanes(), "-isystem", jax.ffi.include_dir(), str(text), "-o", str(made)]
+        command, made = _command(source, program, Path(spare))
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise CannotBuild(f"the compiler '{Path(program).name}' refused the model: {_first_line(done.stderr)}")
         os.replace(made, place)
 
 
+def _command(source: str, program: str, spare: Path) -> tuple[list[str], Path]:
+    """The compiler's command line for a source, written to `spare`, and where it puts the library."""
+    text, made = spare / "model.cc", spare / "model.so"
+    text.write_text(source)
+    flags, _ = target(program)
+    return [program, *_PLAIN, *flags, *_lanes(), "-isystem", jax.ffi.include_dir(), str(text), "-o", str(made)], made
+
+
 def _first_line(text: str) -> str:
     return next((line for line in text.splitlines() if "error" in line), text.strip()[:200])
 
 
-@lru_cache(maxsize=256)
-def load(path: Path) -> str:
-    """Load a library and make it known to XLA; the name its three calls begin with."""
-    loaded = ctypes.CDLL(str(path))
-    name = f"pkpd_{path.stem}"
-    for part in NAMES:
-        jax.ffi.register_ffi_target(f"{name}_{part}", jax.ffi.pycapsule(getattr(loaded, f"pkpd_{part}")), platform="cpu")
-    return name
+_loaded: dict[
+    str, ctypes.CDLL
+] = {}  # by name, whatever the folder; never unloaded: compiled functions may call them for as long as the process lives
+
+
+def load(calls: Path, path: Path) -> tuple[str, str]:
+    """Load a model's library and make it known to the one that XLA calls: (what its entry points begin with, the model's name)."""
+    if path.stem not in _loaded:
+        model = ctypes.CDLL(str(path))
+        where = ctypes.addressof(ctypes.c_char.in_dll(model, "pkpd_model"))
+        _entries(calls).pkpd_know(path.stem.encode(), ctypes.c_void_p(where))
+        _loaded[path.stem] = model
+    return _begin(calls), path.stem
+
+
+def _entries(calls: Path) -> ctypes.CDLL:
+    """The library that XLA calls, known to XLA."""
+    if calls.stem not in _loaded:
+        loaded = ctypes.CDLL(str(calls))
+        for part in NAMES:
+            jax.ffi.register_ffi_target(f"{_begin(calls)}_{part}", jax.ffi.pycapsule(getattr(loaded, f"pkpd_{part}")), platform="cpu")
+        _loaded[calls.stem] = loaded
+    return _loaded[calls.stem]
+
+
+def _begin(calls: Path) -> str:
+    return f"pkpd_{calls.stem}"

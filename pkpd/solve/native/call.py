@@ -27,15 +27,18 @@ HELD = FIXED + GIVEN + 1  # and the ticket, by which `push` and `pull` find the 
 
 
 class Job(NamedTuple):
-    """Everything a call needs besides arrays: the library's name and the settings."""
+    """Everything a call needs besides arrays: what the entry points begin with, the model's name, and the settings."""
 
-    library: str
+    entries: str
+    model: str
     rtol: float
     max_steps: int
     threads: int
+    asked: int = 2**GIVEN - 1  # of `pull`: one bit for each argument whose slope somebody wants
 
     def attributes(self) -> dict[str, Any]:
-        return {"rtol": np.float64(self.rtol), "max_steps": np.int64(self.max_steps), "threads": np.int64(self.threads)}
+        whole = {name: np.int64(getattr(self, name)) for name in ("max_steps", "threads", "asked")}
+        return {"model": self.model, "rtol": np.float64(self.rtol), **whole}
 
 
 def solve(job: Job, fixed: Sequence[Any], given: Sequence[Any]) -> list[Any]:
@@ -55,7 +58,7 @@ def _shapes(name: str, arrays: Sequence[Any]) -> list[tuple[tuple[int, ...], Any
 
 def _call(name: str, *arrays: Any, job: Job) -> list[Any]:
     out = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in _shapes(name, arrays)]
-    return list(jax.ffi.ffi_call(f"{job.library}_{name}", out)(*arrays, **job.attributes()))
+    return list(jax.ffi.ffi_call(f"{job.entries}_{name}", out)(*arrays, **job.attributes()))
 
 
 def _abstract(name: str, *arrays: Any, job: Job) -> list[Any]:
@@ -108,8 +111,9 @@ def _linear_jvp(primitive: Primitive, primals: Sequence[Any], tangents: Sequence
 
 
 def _push_transpose(weights: Sequence[Any], *arrays: Any, job: Job) -> list[Any]:
-    back = _pull.bind(*arrays[:HELD], ad.instantiate_zeros(weights[0]), job=job)
     asked = [ad.is_undefined_primal(x) for x in arrays[HELD:]]
+    own = job._replace(asked=sum(wanted << i for i, wanted in enumerate(asked)))
+    back = _pull.bind(*arrays[:HELD], ad.instantiate_zeros(weights[0]), job=own)
     return [None] * HELD + [g if wanted else None for g, wanted in zip(back, asked, strict=True)]
 
 

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 
 from pkpd import tracing
 from pkpd.solve.contract import Rhs
-from pkpd.solve.native import stiff
+from pkpd.solve.native import linear, stiff
 from pkpd.solve.native.translate import Unsupported, function
 
-METHODS = ("tsit5", "rodas4")
-HEADERS = ("lanes.h", "march.h", "sweep.h", "handlers.h")
+METHODS = ("tsit5", "rodas4", "closed_form")
+STEPS = ("problem.h", "march.h", "sweep.h", "handlers.h")
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,18 @@ def write(rhs: Rhs, sizes: Sizes, method: str) -> str:
     """The whole source; raises `Unsupported` with a sentence where the rates cannot be translated."""
     if not jax.config.jax_enable_x64:
         raise Unsupported("native code computes in float64, and JAX is set to float32")
-    parts = [_text("lanes.h"), _sizes(sizes), _rates(rhs, sizes), _slope(rhs, sizes), _pullback(rhs, sizes)]
+    parts = [_text("abi.h"), _text("lanes.h"), _sizes(sizes)]
+    if method == "closed_form":
+        return "\n".join([*parts, _text("roots.h"), linear.write(rhs, sizes), *map(_text, ("problem.h", *linear.HEADERS, "exports.h"))])
+    parts += [_rates(rhs, sizes), _slope(rhs, sizes), _pullback(rhs, sizes)]
     if method == "rodas4":
         parts.append(stiff.write(rhs, _field(rhs, sizes), sizes, _GIVEN))
-    return "\n".join([*parts, _text(f"{method}.h"), *(_text(name) for name in HEADERS[1:])])
+    return "\n".join([*parts, *map(_text, (f"{method}.h", *STEPS, "exports.h"))])
+
+
+def calls() -> str:
+    """The source of the library that XLA calls, the same for all models."""
+    return _text("calls.cc").replace('#include "abi.h"', _text("abi.h"))
 
 
 def _text(name: str) -> str:

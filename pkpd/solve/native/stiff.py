@@ -10,7 +10,7 @@ import numpy as np
 
 from pkpd import tracing
 from pkpd.solve.contract import Rhs
-from pkpd.solve.native.translate import Unsupported, function
+from pkpd.solve.native.translate import Unsupported, body, function
 from pkpd.solve.structure import analyse
 
 _MOST = 5000  # lines of elimination; a full matrix of 24 states has as many
@@ -75,19 +75,15 @@ def _elimination(order: list[int], places: dict[tuple[int, int], str]) -> list[s
     down_t = [_row(i, [(places[k, i], k) for k in before[i] if (k, i) in places], places) for i in order]
     up_t = [f"x[{i}] -= {places[k, i]} * x[{k}];" for i in reversed(order) for k in after[i] if (k, i) in places]
     return [
-        _body("eliminate", "vec *w", lines),
-        _body("substitute", "const vec *w, vec *x", down + up),
-        _body("substitute_transposed", "const vec *w, vec *x", down_t + up_t),
+        body("eliminate", "vec *w", lines),
+        body("substitute", "const vec *w, vec *x", down + up),
+        body("substitute_transposed", "const vec *w, vec *x", down_t + up_t),
     ]
 
 
 def _row(i: int, entries: list[tuple[str, int]], places: dict[tuple[int, int], str]) -> str:
     taken = "".join(f" - {entry} * x[{k}]" for entry, k in entries)
     return f"x[{i}] = (x[{i}]{taken}) * {places[i, i]};"
-
-
-def _body(name: str, signature: str, lines: list[str]) -> str:
-    return "\n  ".join([f"static inline void {name}({signature}) {{", *lines]) + "\n}\n"
 
 
 def _along(field: Any, s: Any):

@@ -121,8 +121,12 @@ def function(name: str, traced: Any, inputs: Sequence[str], outputs: Sequence[st
         if place.endswith("+") and not isinstance(value, Value) and value == 0.0:
             continue
         writer.lines.append(f"{place.rstrip('+')} {'+=' if place.endswith('+') else '='} {literal(value)};")
-    body = "\n  ".join(writer.lines)
-    return f"static inline void {name}({signature}) {{\n  {body}\n}}\n"
+    return body(name, signature, writer.lines)
+
+
+def body(name: str, signature: str, lines: Sequence[str]) -> str:
+    """A C++ function of these lines."""
+    return "\n  ".join([f"static inline void {name}({signature}) {{", *lines]) + "\n}\n"
 
 
 def _scalar(x: Any) -> np.ndarray:

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <condition_variable>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -12,7 +11,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-#include "xla/ffi/api/ffi.h"
 
 namespace {  // several models are loaded at once: nothing of one may be taken for the same thing of another
 

@@ -1,16 +1,4 @@
 // Forward in time: W subjects at once, each lane with its own time, step and segment; a lane that finishes takes the next subject.
-struct Problem {
-  int64_t B, E, M;
-  const double *edges, *jump, *rate, *reset, *clear, *y0, *p, *q, *times, *atol;
-  const int32_t *segment;
-  double rtol;
-  int64_t max_steps;
-  double edge(int64_t e, int64_t b) const { return edges[e * B + b]; }
-  double kept(int64_t e, int64_t b) const { return 1.0 - reset[e * B + b] - clear[e * B + b]; }
-  int64_t table(int64_t e, int64_t i, int64_t b) const { return (e * N + i) * B + b; }
-  int64_t covariate(int64_t j, int64_t e, int64_t b) const { return (j * E + e) * B + b; }
-};
-enum Status : int32_t { OK = 0, STEPS_EXHAUSTED = 1, NOT_FINITE = 2 };
 constexpr int ROW = N + 2;  // state, time and length of one accepted step
 
 // An observation: where it stands, the step it lies in, and the state at the start of that step.
@@ -66,20 +54,32 @@ static inline vec squared_size(const vec *x, const vec *scale) {
   return sum / all(N);
 }
 
-// The lanes of one thread. RECORD keeps what the way back needs.
-template <bool RECORD>
+// Which subjects are to be done: numbers of a list, or 0 .. count - 1, each taken by one thread.
+struct Queue {
+  int64_t count;
+  const int64_t *order;
+  std::atomic<int64_t> next{0};
+  Queue(int64_t count, const int64_t *order = nullptr) : count(count), order(order) {}
+  int64_t take() {
+    const int64_t place = next++;
+    return place >= count ? -1 : order ? order[place] : place;
+  }
+};
+
+// The lanes of one thread. RECORD keeps what the way back needs. `where(b, l)` is the track of subject b in lane l, `done(b, track)` is told when it has ended.
+template <bool RECORD, class Where, class Done>
 struct Front {
   const Problem &P;
-  Track *tracks;
-  int64_t base, stop;
-  std::atomic<int64_t> &next;
+  Queue &queue;
+  Where where;
+  Done done;
   vec y[N], slope[N], p[K1], q[J1], r[N], t, until, h, before, look;
   mask active = truth(false), fresh = truth(false);
   int64_t id[W], at[W], tries[W];
   int32_t e[W];
+  Track *own[W];
 
-  Front(const Problem &P, Track *tracks, int64_t base, int64_t stop, std::atomic<int64_t> &next)
-      : P(P), tracks(tracks), base(base), stop(stop), next(next) {
+  Front(const Problem &P, Queue &queue, Where where, Done done) : P(P), queue(queue), where(where), done(done) {
     for (int i = 0; i < N; i++) y[i] = slope[i] = r[i] = all(0.0);
     for (int i = 0; i < K1; i++) p[i] = all(1.0);
     for (int i = 0; i < J1; i++) q[i] = all(1.0);
@@ -92,20 +92,23 @@ struct Front {
     }
   }
 
-  Track &track(int l) { return tracks[id[l] - base]; }
+  Track &track(int l) { return *own[l]; }
 
   void refill(int l) {
     for (;;) {
-      const int64_t b = next++;
       active[l] = fresh[l] = 0;
       look[l] = INFINITY;
-      if (b >= stop) return;
+      const int64_t b = queue.take();
+      if (b < 0) return;
       id[l] = b;
-      if (!track(l).begin(P, b)) continue;
-      for (int i = 0; i < N; i++) y[i][l] = P.y0[i * P.B + b];
-      for (int i = 0; i < K; i++) p[i][l] = P.p[i * P.B + b];
-      at[l] = 0;
-      if (enter(l, 0)) return;
+      own[l] = where(b, l);
+      if (track(l).begin(P, b)) {
+        for (int i = 0; i < N; i++) y[i][l] = P.y0[i * P.B + b];
+        for (int i = 0; i < K; i++) p[i][l] = P.p[i * P.B + b];
+        at[l] = 0;
+        if (enter(l, 0)) return;
+      }
+      done(b, track(l));
     }
   }
 
@@ -228,14 +231,17 @@ struct Front {
       const bool over = tries[l] >= P.max_steps && !(arrived >> l & 1);
       if (!((arrived | stuck) >> l & 1) && !over) continue;
       k.tries += int32_t(tries[l]);
-      if (over || (stuck >> l & 1)) {
-        k.status = missing >> l & 1 ? NOT_FINITE : STEPS_EXHAUSTED;
-        refill(l);
-        continue;
-      }
+      if (over || (stuck >> l & 1)) k.status = missing >> l & 1 ? NOT_FINITE : STEPS_EXHAUSTED;
       if (RECORD)
         for (int i = 0; i < N; i++) k.slopes.back().end[i] = slope[i][l];
-      if (e[l] == k.last || !enter(l, e[l] + 1)) refill(l);
+      if (k.status == OK && e[l] < k.last && enter(l, e[l] + 1)) continue;
+      done(id[l], k);
+      refill(l);
     }
   }
 };
+
+template <bool RECORD, class Where, class Done>
+static void march(const Problem &P, Queue &queue, Where where, Done done) {
+  Front<RECORD, Where, Done>(P, queue, where, done);
+}

@@ -1,0 +1,3 @@
+}  // namespace
+
+extern "C" const Model pkpd_model = {solve, pull, push};
