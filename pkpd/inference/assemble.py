@@ -10,17 +10,20 @@ import jax
 import numpy as np
 import xarray as xr
 
+from pkpd.inference.certificate import SolverCheck
+from pkpd.inference.cohort_model import prior_model
 from pkpd.inference.event_facts import event_facts
 from pkpd.inference.geometry import Geometry
-from pkpd.inference.predictive import Predictive, over_draws
+from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import provenance
 from pkpd.inference.report_facts import report_facts
+from pkpd.inference.reweigh import DRAWS, reweigh
 from pkpd.inference.sample import Draws
 from pkpd.inference.space import Space
 from pkpd.inference.verdict import judge, summarise
 
-THIN, CURVES, PRIOR = 400, 120, 2000
+CURVES, PRIOR = 120, 2000
 
 
 def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, seed: int) -> xr.DataTree:
@@ -33,16 +36,18 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
         step_size=draws.step_size.tolist(), warmup_divergences=draws.warmup_divergences, max_tree_depth=sampler.max_tree_depth
     )
     summary = summarise(posterior, problem.population_sites)
-    verdict = judge(summary, stats, draws.stopped)
     predictive = Predictive(problem, geometry.weights)
     flat = {n: sites[n].reshape(-1, *sites[n].shape[2:]) for n in space.latent}
     groups = {"posterior": posterior, "sample_stats": stats, "prior": prior_draws(problem, k_prior)}
     groups |= _row_groups(problem, predictive, flat, k_rows, draws.z.shape[:2])
+    check = _checked(problem, posterior, geometry, groups["log_likelihood"]["dv"])
+    verdict = judge(summary, stats, draws.stopped, check)
     groups |= {"observed_data": _observed(problem), "constant_data": _constant(problem), "predictions": _curves(problem, predictive, flat)}
     tree = xr.DataTree.from_dict({"/": xr.Dataset(), **groups})
     tree.attrs = {
         "summary": summary.to_json(orient="records", double_precision=15),
         "verdict": json.dumps(verdict.as_dict()),
+        "solver_check": check.to_json(),
         "provenance": json.dumps(provenance(problem, sampler, seed)),
         "report": json.dumps(report_facts(problem, geometry, draws, event_facts(predictive, flat))),
     }
@@ -79,12 +84,7 @@ def prior_draws(problem: FitProblem, key: Any, n: int = PRIOR) -> xr.Dataset:
     from numpyro import handlers
 
     def one(_: Any, key: Any) -> dict[str, Any]:
-        def model() -> Any:
-            problem.population.draw(problem.covariates, len(problem.cohort.subjects), {})
-            for o in problem.observed_names:
-                problem.noise[o].draw(o)
-
-        trace = handlers.trace(handlers.seed(model, key)).get_trace()
+        trace = handlers.trace(handlers.seed(prior_model(problem), key)).get_trace()
         return {s: trace[s]["value"] for s in problem.population_sites}
 
     out = over_draws(one, {"i": np.arange(n)}, jax.random.split(key, n), batch=128)
@@ -95,7 +95,7 @@ def _row_groups(
     problem: FitProblem, predictive: Predictive, flat: Mapping[str, np.ndarray], key: Any, shape: tuple[int, int]
 ) -> dict[str, xr.Dataset]:
     """Row-wise predictions on thinned draws, and the log-likelihood of every row on the same ones."""
-    chosen = _thin(shape, THIN)
+    chosen = thin(shape, DRAWS)
     keys = jax.random.split(key, len(chosen))
     out = over_draws(predictive.rows, {n: v[chosen] for n, v in flat.items()}, keys)
     per_chain = len(chosen) // shape[0]
@@ -104,12 +104,12 @@ def _row_groups(
     return {"posterior_predictive": xr.Dataset({k: label(v) for k, v in out.items()}), "log_likelihood": xr.Dataset({"dv": label(loglik)})}
 
 
-def _thin(shape: tuple[int, int], most: int) -> np.ndarray:
-    """Indices into the flattened draws, equally many and evenly spaced in each chain."""
-    chains, draws = shape
-    each = max(1, min(draws, most // chains))
-    within = np.unique(np.linspace(0, draws - 1, each).astype(int))
-    return np.concatenate([c * draws + within for c in range(chains)])
+def _checked(problem: FitProblem, posterior: xr.Dataset, geometry: Geometry, rows: xr.DataArray) -> SolverCheck:
+    """The solver's certificate; `rows` are the log-likelihoods of the same thinned draws. Whatever goes wrong in it, the draws are kept."""
+    try:
+        return reweigh(problem, posterior, geometry.weights, sampled=rows.sum("obs").to_numpy().ravel())
+    except Exception as error:  # hours of sampling may lie behind these draws: a check is not worth them
+        return SolverCheck(problem.predictor.chosen.name, reason=f"it ended in {type(error).__name__} ({error})")
 
 
 def _curves(problem: FitProblem, predictive: Predictive, flat: Mapping[str, np.ndarray]) -> xr.Dataset:

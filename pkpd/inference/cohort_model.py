@@ -22,12 +22,25 @@ def cohort_model(problem: FitProblem) -> Callable[..., None]:
     """
 
     def model(weights: Mapping[str, Any] | None = None, observed: bool = True) -> None:
-        theta = problem.population.draw(problem.covariates, len(problem.cohort.subjects), weights or {})
-        sds = {o: problem.noise[o].draw(o) for o in problem.observed_names}
-        fn = measurement(problem, theta, sds)
+        fn = measurement(problem, *_parameters(problem, weights))
         numpyro.sample("dv", fn, obs=jnp.asarray(problem.rows.dv) if observed else None)
 
     return model
+
+
+def prior_model(problem: FitProblem) -> Callable[..., None]:
+    """`cohort_model` without the measurements: nothing is solved."""
+
+    def model(weights: Mapping[str, Any] | None = None) -> None:
+        _parameters(problem, weights)
+
+    return model
+
+
+def _parameters(problem: FitProblem, weights: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Individual parameters, and residual standard deviations by observable."""
+    theta = problem.population.draw(problem.covariates, len(problem.cohort.subjects), weights or {})
+    return theta, {o: problem.noise[o].draw(o) for o in problem.observed_names}
 
 
 def measurement(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Measurement:

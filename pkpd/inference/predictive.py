@@ -92,13 +92,21 @@ def grid_predictor(problem: FitProblem, doses: pd.DataFrame, times: np.ndarray, 
     return Predictor(problem.model, plan, np.zeros(len(looks), int), problem.solver, problem.predictor.free, problem.predictor.at, True)
 
 
-def over_draws(function: Any, sites: Mapping[str, np.ndarray], keys: Any, batch: int = 4) -> Any:
-    """Apply `function(sites, key)` to each draw of flattened sites [S, ...], compiled once.
+def over_draws(function: Any, sites: Mapping[str, np.ndarray], keys: Any, batch: int | None = 4) -> Any:
+    """Apply `function(sites, key)` to each draw of flattened sites [S, ...], compiled once; `batch` draws together, or (None) one after another.
 
     The draws are padded to whole batches with copies of the first: a remainder would be compiled a second time.
     """
     total = len(keys)
-    index = np.concatenate([np.arange(total), np.zeros(-total % batch, int)])
+    index = np.concatenate([np.arange(total), np.zeros(-total % (batch or 1), int)])
     run = jax.jit(lambda s, k: jax.lax.map(lambda x: function(*x), (s, k), batch_size=batch))
     out = run({k: jnp.asarray(v)[index] for k, v in sites.items()}, keys[index])
     return jax.tree.map(lambda x: np.asarray(x)[:total], out)
+
+
+def thin(shape: tuple[int, int], most: int) -> np.ndarray:
+    """Indices into the flattened draws of `shape` (chains, draws), equally many and evenly spaced in each chain."""
+    chains, draws = shape
+    each = max(1, min(draws, most // chains))
+    within = np.unique(np.linspace(0, draws - 1, each).astype(int))
+    return np.concatenate([c * draws + within for c in range(chains)])

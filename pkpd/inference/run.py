@@ -10,11 +10,13 @@ import jax
 
 from pkpd.errors import FitError
 from pkpd.inference.assemble import assemble
+from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import find_geometry
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.sample import run_nuts
 from pkpd.inference.space import Space
+from pkpd.solve.choose import waiting
 
 log = logging.getLogger("pkpd")
 
@@ -34,11 +36,16 @@ def sample(problem: FitProblem, *, seed: Any, sampler: Sampler | None = None, pr
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise FitError(f"sample(..., seed={seed!r}): a whole number is needed; it is stored with the fit and repeats it.")
     settings = replace(sampler or problem.sampler, **changes)
+    problem = replace(problem, solver=waiting(problem.solver))
     space = Space(problem)
     log.info("%s: %d subjects, %d rows, %d unknowns", problem.name, len(problem.cohort.subjects), len(problem.rows.dv), space.size)
+    if problem.solver.when == "wait":
+        log.info("choosing the solver (the first time, its machine code is compiled: some seconds)")
     log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
     geometry = find_geometry(space, log.info)
     log.info("centring weights: %s", ", ".join(f"{k} {float(v):.2f}" for k, v in geometry.weights.items()) or "none")
     draws = run_nuts(space, geometry, settings, seed, progress)
     log.info("labelling draws and predicting")
-    return Fit(assemble(space, geometry, draws, settings, seed), problem)
+    tree = assemble(space, geometry, draws, settings, seed)
+    log.info("solver check: %s", SolverCheck.from_json(tree.attrs["solver_check"]).verdict)
+    return Fit(tree, problem)

@@ -15,7 +15,7 @@ from numpyro import handlers
 from numpyro.distributions import biject_to
 from numpyro.infer.util import potential_energy
 
-from pkpd.inference.cohort_model import cohort_model
+from pkpd.inference.cohort_model import cohort_model, prior_model
 from pkpd.inference.problem import FitProblem
 from pkpd.population.medians import typical_value
 
@@ -94,6 +94,5 @@ class Space:
         return fn.loc, fn.scale
 
     def prior(self, z: Any, weights: Mapping[str, Any]) -> Any:
-        """-log prior density of z, with the likelihood left out."""
-        blocked = handlers.block(self.model, hide=["dv"])
-        return potential_energy(blocked, (weights,), {}, self._unravel(z))
+        """-log prior density of z."""
+        return potential_energy(prior_model(self.problem), (weights,), {}, self._unravel(z))

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from pkpd.inference.certificate import SolverCheck
+
 RHAT, ESS, EBFMI = 1.01, 400.0, 0.3
 DIVERGENT, TOO_DIVERGENT = 0.001, 0.01  # above the first a warning in the headline, above the second no convergence
 
@@ -41,12 +43,13 @@ def summarise(posterior: xr.Dataset, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "mean", "sd", "q5", "q50", "q95", "ess_bulk", "ess_tail", "rhat"])
 
 
-def judge(summary: pd.DataFrame, stats: xr.Dataset, stopped: bool = False) -> Verdict:
+def judge(summary: pd.DataFrame, stats: xr.Dataset, stopped: bool = False, check: SolverCheck | None = None) -> Verdict:
     """Converged when R-hat <= 1.01 and bulk and tail ESS >= 400 for every population parameter, at most 1 % divergent, E-BFMI >= 0.3.
 
-    More than 0.1 % of divergent draws is a warning: it does not fail the fit, and it stands in the headline.
+    More than 0.1 % of divergent draws, and a solver whose error reaches the estimates (`check`), are warnings: they do not fail the fit, and stand in
+    the headline.
     """
-    reasons, warnings, steps = [], [], []
+    reasons, warnings, steps = [], [], []  # a warning in few words, for the headline, and in full
     poor = summary[~(summary["rhat"] <= RHAT)]
     if len(poor):
         reasons.append(f"R-hat above {RHAT} for {_worst(poor, 'rhat', True)}.")
@@ -60,14 +63,23 @@ def judge(summary: pd.DataFrame, stats: xr.Dataset, stopped: bool = False) -> Ve
     rate = float(stats["diverging"].mean())
     if rate > DIVERGENT:
         limits = f"more than {100 * DIVERGENT:.1f} % is a warning, more than {100 * TOO_DIVERGENT:.0f} % fails."
-        (reasons if rate > TOO_DIVERGENT else warnings).append(f"{_divergent(stats)}; {limits}")
+        told = f"{_divergent(stats)}; {limits}"
+        if rate > TOO_DIVERGENT:
+            reasons.append(told)
+        else:
+            warnings.append((_divergent(stats), told))
         steps.append("Divergences: raise target_accept, or give the weakly informed spreads (omega) tighter priors.")
+    if check is not None and check.status == "warning":
+        warnings.append((f"the solver is not certified ({check.brief})", f"Solver not certified: {check.found}."))
+        steps.append(check.advice)
     if stopped:
         reasons.append("The run was interrupted before all draws were made.")
+    full = [told for _, told in warnings]
     if reasons:
-        return Verdict(False, f"NOT CONVERGED: {reasons[0]}", (*reasons, *warnings), tuple(steps))
-    headline = f"Converged, with a warning: {_numbers(summary)}; {_divergent(stats)}." if warnings else f"Converged: {_numbers(summary)}."
-    return Verdict(True, headline, tuple(warnings), tuple(steps))
+        return Verdict(False, f"NOT CONVERGED: {reasons[0]}", (*reasons, *full), tuple(steps))
+    words = ("Converged", "Converged, with a warning", "Converged, with warnings")[len(warnings)]
+    headline = "; ".join((f"{words}: {_numbers(summary)}", *(brief for brief, _ in warnings))) + "."
+    return Verdict(True, headline, tuple(full), tuple(steps))
 
 
 def _divergent(stats: xr.Dataset) -> str:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from pkpd.diagnostics.contraction import contraction_table
 from pkpd.diagnostics.layout import absent, attribute, report_facts
+from pkpd.diagnostics.solver_check import stored_check
+from pkpd.inference.certificate import SolverCheck
 
 NEXT_WHEN_CONVERGED = ("Look first at the parameters marked prior-driven: their estimates repeat the assumptions.",)
 NEXT_WHEN_NOT = (
@@ -33,6 +35,7 @@ class Facts:
     report: Mapping[str, Any]
     parameters: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
+    solver_check: SolverCheck | None = None
 
 
 def gather(fit: Any) -> Facts:
@@ -51,6 +54,7 @@ def gather(fit: Any) -> Facts:
         report=report,
         parameters=parameter_facts(fit),
         provenance=fit.provenance or attribute(fit, "provenance", {}),
+        solver_check=stored_check(fit),
     )
 
 

@@ -11,6 +11,7 @@ from pkpd.report.css import CSS
 from pkpd.report.estimates import estimates_section
 from pkpd.report.facts import Facts, gather
 from pkpd.report.figures import Drawn, draw_all, draw_what_if, figures_section, what_if_section
+from pkpd.report.solver import solver_section
 from pkpd.report.tags import Markup, element
 
 PLACES = {
@@ -57,7 +58,7 @@ def _page(fit: Any, facts: Facts, drawn: list[Drawn], extra: Drawn | None, runs:
         sections.shrinkage_section(fit, facts),
         *([what_if_section(extra, runs)] if runs is not None else []),
         figures_section(drawn, facts),
-        sections.solver_section(facts),
+        solver_section(facts),
         sections.assumptions_section(facts),
         sections.provenance_section(facts),
     ]

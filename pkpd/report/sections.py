@@ -91,14 +91,6 @@ def shrinkage_section(fit: Any, facts: Facts) -> Markup:
     return section("shrinkage", "Shrinkage", table(headers, rows, DEFINITION))
 
 
-def solver_section(facts: Facts) -> Markup:
-    """How the equations were solved, and every solve that failed."""
-    solver = facts.report.get("solver") or {}
-    failures = facts.report.get("failures") or {}
-    told = pairs(failures) if failures else element("p", "None recorded.")
-    return section("solver", "Solver", pairs(solver) if solver else element("p", "Not recorded."), element("h3", "Failed solves"), told)
-
-
 def assumptions_section(facts: Facts) -> Markup:
     """What was assumed, one sentence each."""
     told = facts.report.get("assumptions") or []

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
-from pkpd import FitError, load_fit, sample
+from pkpd import FitError, Solver, load_fit, sample, solver_check
 from pkpd.diagnostics.loo import leave_one_out
+from pkpd.inference.reweigh import log_likelihoods, reweigh
 from tests import small
 
 GROUPS = {"posterior", "prior", "sample_stats", "log_likelihood", "posterior_predictive", "observed_data", "constant_data", "predictions"}
@@ -108,3 +109,19 @@ def test_leave_one_out_runs_on_the_stored_rows():
     assert loo.elpd_i.shape == (kept.sum(),)
     assert np.isfinite(loo.elpd_i.values).all()
     assert 0 < loo.p < 2 + 2 * 6 + 3  # typical values, random effects, spreads and residual
+
+
+def test_a_fit_carries_the_certificate_of_its_solver(tmp_path):
+    fit = small.fit()
+    words = "Exact: closed_form has no tolerance, so there is nothing to re-weigh."
+    assert solver_check(fit).verdict == solver_check(load_fit(fit.save(tmp_path))).verdict == words
+
+
+def test_draws_are_reweighed_with_the_random_effects_and_centring_weights_of_the_fit():
+    """The same log-likelihoods as the fit stored by row; and another solver agrees with the closed form."""
+    fit = small.fit()
+    stored = fit.tree["log_likelihood"]["dv"].sum("obs").to_numpy().ravel()
+    posterior = fit.tree["posterior"].to_dataset()
+    npt.assert_allclose(log_likelihoods(small.problem(), posterior, fit.centring), stored, rtol=0, atol=1e-9)
+    found = reweigh(small.problem(solver=Solver(method="rosenbrock")), posterior, fit.centring)
+    assert found.status == "certified" and found.draws == 200 and list(found.table["name"]) == list(fit.summary["name"])
