@@ -14,7 +14,7 @@ from pkpd.inference import Fit, FitProblem, Sampler, cohort_model, load_fit, sam
 from pkpd.model import Description, Model, Observable, available_models, compose, describe, load_model, predict
 from pkpd.noise import additive_error, combined_error, lognormal_error, proportional_error
 from pkpd.population import Correlation, Population, fixed, logit_normal, lognormal, normal, tied
-from pkpd.simulate import simulate, what_if
+from pkpd.simulate import Bands, simulate, stream_bands, what_if
 from pkpd.solve import Solver
 
 jax.config.update("jax_enable_x64", True)  # doses, events and likelihoods need float64: nothing is left to a setting that one forgets
@@ -25,6 +25,7 @@ except PackageNotFoundError:
     __version__ = "not installed"
 
 __all__ = [
+    "Bands",
     "Cohort",
     "Component",
     "Correlation",
@@ -81,6 +82,7 @@ __all__ = [
     "sample",
     "simulate",
     "solver_check",
+    "stream_bands",
     "sum_of",
     "tied",
     "total",
