@@ -1,83 +1,66 @@
-"""`make bench`: gradients of whole cohorts, ours and plain diffrax beside it in the same run, CPU time, as ratios; writes build/bench.json."""
+"""`make bench`: speed beside peers in the same run. `python -m tests.benchmarks.run [family ...]` runs some families, without names all.
 
-import json
+Each family runs in a process of its own, on one core unless its module says `CORES = "all"`, and puts its rows into build/bench.json.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
 import sys
 import time
-from pathlib import Path
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-import pandas as pd
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("PKPD_CACHE", "off")  # so that seconds of compiling are those of a first run
+os.environ.setdefault("PKPD_NATIVE", "wait")  # what a fit does
 
-from pkpd import Solver
-from pkpd.data import read_cohort
-from pkpd.model import predictor
-from pkpd.models.carm import carm_blood_il6
-from pkpd.models.classic import one_compartment_oral
+from tests.benchmarks import table
 
-ROOT = Path(__file__).resolve().parents[2]
+FAMILIES = ("carm", "threads", "flagship", "theophylline", "stan", "stiff", "simulate", "stream")
+BEGIN = time.monotonic()
 
 
-def gradient(model, cohort, solver):
-    """Value and gradient of sum log|y| in every parameter of every subject, compiled."""
-    bound, n = predictor(model, cohort, solver), len(cohort.subjects)
-    names = [p.name for p in model.params]
-    start = jnp.asarray([[model.typical[k]] * n for k in names])
-
-    def objective(log_theta):
-        y = bound({k: v for k, v in zip(names, jnp.exp(log_theta), strict=True)})
-        return jnp.sum(jnp.log(jnp.maximum(y, 1e-6)))
-
-    run = jax.jit(jax.value_and_grad(objective))
-    return lambda: jax.block_until_ready(run(jnp.log(start)))
+def say(text: str) -> None:
+    """A line of progress, with the seconds since this process began."""
+    sys.stdout.write(f"[{time.monotonic() - BEGIN:6.1f} s] {text}\n")
+    sys.stdout.flush()
 
 
-def cpu_ms(run, seconds: float = 4.0) -> float:
-    """Best CPU time of a call, over a few seconds of calls."""
-    run()
-    best, end = np.inf, time.time() + seconds
-    while time.time() < end:
-        begin = time.process_time()
-        run()
-        best = min(best, time.process_time() - begin)
-    return 1e3 * best
+def here(family: str) -> None:
+    """Run one family in this process, pinned to a core before JAX makes its threads."""
+    module = importlib.import_module(f"tests.benchmarks.{family}")
+    if getattr(module, "CORES", "one") == "one" and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    rows = []
+    for row in module.rows(say):
+        rows.append(row)
+        sys.stdout.write(table.line(row, notes=True) + "\n")
+        sys.stdout.flush()
+    table.keep(family, rows)
 
 
-def compare(work: str, model, cohort, ours: Solver, peer: Solver, unit: str = "ms CPU a gradient") -> dict:
-    mine, plain = gradient(model, cohort, ours), gradient(model, cohort, peer)
-    (a, ga), (b, gb) = mine(), plain()
-    error = float(jnp.max(jnp.abs(ga - gb)) / jnp.max(jnp.abs(gb)))
-    own, other = cpu_ms(mine), cpu_ms(plain)
-    return {
-        "work": work,
-        "peer": f"diffrax {peer.method}, rtol {peer.rtol:g}",
-        "ours": round(own, 3),
-        "peer_value": round(other, 3),
-        "unit": unit,
-        "ratio": round(other / own, 1),
-        "target": None,
-        "gradient_difference": error,
-        "value_difference": abs(float(a - b)),
-    }
-
-
-def main() -> None:
-    jax.config.update("jax_enable_x64", True)
-    theo = pd.read_csv(ROOT / "data/theophylline/theophylline.csv", na_values=["."])
-    theophylline = read_cohort(theo, one_compartment_oral, units={"TIME": "h", "AMT": "mg", "DV": "mg/L"}, name="theophylline")
-    records = ROOT / "data/carm_phase1_simulated/records.csv"
-    carm = read_cohort(records, carm_blood_il6, units={"DV": {"car_dna": "copies/ug", "il6": "pg/mL"}})
-    rows = [
-        compare("theophylline, closed form", one_compartment_oral, theophylline, Solver(), Solver(method="tsit5", rtol=1e-6)),
-        compare("flagship (blood, IL-6), cascade", carm_blood_il6, carm, Solver(mesh_growth=0.5), Solver(method="kvaerno5", rtol=1e-6)),
-        compare("flagship (blood, IL-6), cascade", carm_blood_il6, carm, Solver(mesh_growth=0.5), Solver(method="tsit5", rtol=1e-6)),
-    ]
-    out = ROOT / "build" / "bench.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(pd.DataFrame(rows).to_string(index=False) + "\n")
+def main(names: list[str]) -> int:
+    unknown = [n for n in names if n not in FAMILIES]
+    if unknown:
+        sys.stderr.write(f"There is no family '{unknown[0]}': {', '.join(FAMILIES)}.\n")
+        return 2
+    failed = []
+    for name in names or FAMILIES:
+        say(f"family {name} (load {table.load()})")
+        done = subprocess.run([sys.executable, "-m", "tests.benchmarks.run", "--here", name], check=False)
+        failed += [name] if done.returncode else []
+    sys.stdout.write(table.publish(FAMILIES) + "\n")
+    sys.stdout.write(
+        "".join(f"Family {name} stopped with an error (above); its rows are those of an earlier run, if any.\n" for name in failed)
+    )
+    say("done")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--here"]:
+        here(sys.argv[2])
+    else:
+        raise SystemExit(main(sys.argv[1:]))
