@@ -30,7 +30,7 @@ def in_blocks(solve: Solve, size: int) -> Solve:
         cut = lambda x: _cut(jnp.asarray(x), count, size)  # noqa: E731
         tables = jax.tree.map(cut, (events, y0, p, q, times))
         found = jax.lax.map(jax.checkpoint(lambda block: tuple(solve(rhs, *block))), tables)
-        return Solution(*(jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], -1)[..., :lanes] for x in found))
+        return Solution(*(jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], count * size)[..., :lanes] for x in found))
 
     return blockwise
 

@@ -73,11 +73,11 @@ def _wide(primitive: Primitive, arrays: Sequence[Any], axes: Sequence[Any], job:
 
     def widen(x: Any, axis: Any) -> Any:
         apart = jnp.broadcast_to(x[..., None, :], (*x.shape[:-1], size, x.shape[-1])) if axis is None else jnp.moveaxis(x, axis, -2)
-        return apart.reshape(*apart.shape[:-2], -1)
+        return apart.reshape(*apart.shape[:-2], apart.shape[-2] * apart.shape[-1])  # no -1: without covariates there are no rows
 
     wide = [widen(x, axis) for x, axis in zip(arrays[1:], axes[1:], strict=True)]
     found = primitive.bind(arrays[0], *wide, job=job)
-    split = [x.reshape(*x.shape[:-1], size, -1) for x in found]
+    split = [x.reshape(*x.shape[:-1], size, x.shape[-1] // size) for x in found]
     return split, [x.ndim - 2 for x in split]
 
 
