@@ -146,7 +146,7 @@ def _machine(name: str, fallback: str, why: str, solver: Solver, system: System)
         if compiled(system.rhs, system.sizes, NATIVE[name]):
             return name, why
     except SolveError as error:
-        return fallback, f"{instead}; {str(error).rstrip('.')}"
+        return fallback, f"{instead}; {str(error).rstrip('.').replace('No native', 'no native', 1)}"
     return fallback, f"{instead}; machine code is being compiled for the next time"
 
 
