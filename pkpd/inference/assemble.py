@@ -107,7 +107,7 @@ def _row_groups(
 def _checked(problem: FitProblem, posterior: xr.Dataset, geometry: Geometry, rows: xr.DataArray) -> SolverCheck:
     """The solver's certificate; `rows` are the log-likelihoods of the same thinned draws. Whatever goes wrong in it, the draws are kept."""
     try:
-        return reweigh(problem, posterior, geometry.weights, sampled=rows.sum("obs").to_numpy().ravel())
+        return reweigh(problem, posterior, geometry.weights, sampled=rows.sum("obs", skipna=False).to_numpy().ravel())
     except Exception as error:  # hours of sampling may lie behind these draws: a check is not worth them
         return SolverCheck(problem.predictor.chosen.name, reason=f"it ended in {type(error).__name__} ({error})")
 

@@ -37,7 +37,8 @@ OTHER = ("tolerance", (MACHINE, TRACED))
 def tighter(solver: Solver, chosen: str, rtol: float = RTOL) -> tuple[Solver, ...]:
     """The solvers that may check one (`chosen` names its method), in order of preference; none for a method that is exact.
 
-    An rtol no larger than a tenth of the solver's own; atol is a hundredth of it, relative to each state's scale. No machine code where it is "off".
+    An rtol no larger than a tenth of the solver's own; atol is a hundredth of it, relative to each state's scale, or a tenth of the solver's where that
+    is less. No machine code where it is "off".
 
     >>> tighter(Solver(), "closed_form"), [other.method for other in tighter(Solver(), "native_rodas4")]
     ((), ['rosenbrock'])
@@ -46,7 +47,8 @@ def tighter(solver: Solver, chosen: str, rtol: float = RTOL) -> tuple[Solver, ..
     methods = [m for m in methods if m != MACHINE or solver.when != "off"]
     tight = min(rtol, solver.rtol / 10) if kind == "tolerance" else rtol
     steps = max(solver.max_steps, Solver().max_steps)
-    return tuple(Solver(method=m, rtol=tight, atol=tight / 100, max_steps=steps, threads=solver.threads) for m in methods)
+    atol = min(tight / 100, solver.atol / 10) if kind == "tolerance" else tight / 100
+    return tuple(Solver(method=m, rtol=tight, atol=atol, max_steps=steps, threads=solver.threads) for m in methods)
 
 
 def reweigh(

@@ -279,3 +279,27 @@ def test_what_cannot_be_translated_is_refused_by_name(bad, word):
 def test_a_second_derivative_is_refused():
     with pytest.raises(SolveError, match="first derivatives only"):
         jax.hessian(lambda p: jnp.sum(run()(GIVEN | {"p": p}).y))(jnp.asarray(GIVEN["p"]))
+
+
+def power(t, y, p, q, r):
+    return [r[0] - p[0] * y[0], p[1] * y[0] ** 1.5 - 0.3 * y[1]]
+
+
+def inverse(t, y, p, q, r):
+    return [p[0] / y[0]]
+
+
+@pytest.mark.parametrize(("rhs", "start", "p", "looks"), [(power, [1.0, 0.0], [50.0, 1.0], 8), (inverse, [1.0], [1.0], 1)])
+@pytest.mark.parametrize("method", ["tsit5", "rodas4"])
+def test_a_look_at_the_start_and_lanes_that_stand_still_leave_the_slope_finite(method, rhs, start, p, looks):
+    """A stage of a stiff step may leave where the rates are defined, and a lane without a look has nothing to be differentiated."""
+    n, times = len(start), np.arange(float(looks)) if looks > 1 else np.array([0.5])
+    table = np.zeros((1, n, 1))
+    events = Events(np.array([[0.0], [8.0]]), table, table, np.zeros((1, 1)), np.zeros((looks, 1), int))
+    solve = make_native(method, 1e-8, np.full(n, 1e-10), 4096)
+    y0 = np.array(start)[:, None]
+    total = lambda p: jnp.sum(solve(rhs, events, y0, p, np.zeros((0, 1, 1)), times[:, None]).y)  # noqa: E731
+    theta = jnp.array(p)[:, None]
+    back = jax.jacrev(total)(theta)
+    assert np.isfinite(back).all()
+    np.testing.assert_allclose(back, jax.jacfwd(total)(theta), rtol=1e-9)

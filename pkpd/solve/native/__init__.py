@@ -35,16 +35,19 @@ def available(rhs: Rhs, sizes: tuple[int, int, int], method: str = "tsit5") -> s
 
 
 def begin(rhs: Rhs, sizes: tuple[int, int, int], method: str = "tsit5") -> bool:
-    """True where the code is compiled already; else its compilation is begun in the background. `SolveError` where that was tried, and refused."""
+    """True where the code is compiled already, and loaded; else its compilation is begun in the background. `SolveError` where that cannot be."""
     text, refusal = _written(rhs, Sizes(*sizes), method)
     if refusal:
         raise SolveError(f"No native code: {refusal}.")
-    missing = [x for x in (source.calls(), text) if not build.ready(x)]
-    for each in missing:
-        if said := build.failed(each):
-            raise SolveError(f"No native code: the compiler refused the model: {said}.")
-        build.start(each)
-    return not missing
+    try:
+        missing = [x for x in (source.calls(), text) if not build.ready(x)]
+        for each in missing:
+            if said := build.failed(each):
+                raise SolveError(f"No native code: the compiler refused the model: {said}.")
+            build.start(each)
+    except OSError as reason:
+        raise SolveError(f"No native code: {reason}.") from reason
+    return not missing and bool(prepare(rhs, sizes, method))
 
 
 @lru_cache(maxsize=64)
@@ -55,7 +58,7 @@ def prepare(rhs: Rhs, sizes: tuple[int, int, int], method: str = "tsit5") -> tup
         raise SolveError(f"No native code: {refusal}.")
     try:
         return build.load(build.library(source.calls()), build.library(text))
-    except build.CannotBuild as reason:
+    except (build.CannotBuild, OSError) as reason:
         raise SolveError(f"No native code: {reason}.") from reason
 
 

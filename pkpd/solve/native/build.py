@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ NAMES = ("solve", "record", "pull", "push")
 # -O2: the lanes are written out, and GCC's vectoriser at -O3 takes straight-line code apart again (the stiff method took 1.6 times as long).
 _PLAIN = ("-std=c++17", "-O2", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-w", "-x", "c++")
 _MACHINE = (("-march=native",), ("-mcpu=native",), ())
+RETRY = 3600.0  # seconds after which what failed in the background is tried again
 
 
 class CannotBuild(Exception):
@@ -135,7 +137,7 @@ def start(source: str) -> None:
     with open(place.with_suffix(".lock"), "w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return
         if place.exists():
             return
@@ -144,14 +146,19 @@ def start(source: str) -> None:
         quoted = {"spare": spare, "made": made, "place": place, "failed": place.with_suffix(".failed"), "said": spare / "said"}
         q = {name: shlex.quote(str(path)) for name, path in quoted.items()}
         line = f"{shlex.join(command)} >/dev/null 2>{q['said']} && mv {q['made']} {q['place']} || mv {q['said']} {q['failed']}; rm -rf {q['spare']}"
-        away = f"nice sh -c {shlex.quote(line)} &"  # the shell returns at once, and its child belongs to nobody here
-        subprocess.run(["sh", "-c", away], pass_fds=(held.fileno(),), start_new_session=True, stdin=subprocess.DEVNULL, check=False)
+        # The shell returns at once, its child belongs to nobody here, and no pipe of the caller's stays open while it compiles.
+        away = f"nice sh -c {shlex.quote(line)} </dev/null >/dev/null 2>&1 &"
+        subprocess.run(["sh", "-c", away], pass_fds=(held.fileno(),), start_new_session=True, check=False)
 
 
 def failed(source: str) -> str | None:
-    """What the compiler said when it refused a source in the background; None where it did not."""
+    """What the compiler said when it refused a source in the background, within the last hour; None where it did not. (It may have run out of memory.)"""
     said = _place(source).with_suffix(".failed")
-    return _first_line(said.read_text(errors="replace")) if said.exists() else None
+    try:
+        recent = time.time() - said.stat().st_mtime < RETRY
+        return _first_line(said.read_text(errors="replace")) or "it said nothing" if recent else None
+    except FileNotFoundError:
+        return None
 
 
 def _compile(source: str, program: str, place: Path) -> None:
@@ -184,17 +191,26 @@ _loaded: dict[
 def load(calls: Path, path: Path) -> tuple[str, str]:
     """Load a model's library and make it known to the one that XLA calls: (what its entry points begin with, the model's name)."""
     if path.stem not in _loaded:
-        model = ctypes.CDLL(str(path))
+        model = _opened(path)
         where = ctypes.addressof(ctypes.c_char.in_dll(model, "pkpd_model"))
         _entries(calls).pkpd_know(path.stem.encode(), ctypes.c_void_p(where))
         _loaded[path.stem] = model
     return _begin(calls), path.stem
 
 
+def _opened(path: Path) -> ctypes.CDLL:
+    """A library; one that cannot be loaded is thrown away, so that the next process makes it anew."""
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise CannotBuild(f"the compiled library could not be loaded ({error})") from error
+
+
 def _entries(calls: Path) -> ctypes.CDLL:
     """The library that XLA calls, known to XLA."""
     if calls.stem not in _loaded:
-        loaded = ctypes.CDLL(str(calls))
+        loaded = _opened(calls)
         for part in NAMES:
             jax.ffi.register_ffi_target(f"{_begin(calls)}_{part}", jax.ffi.pycapsule(getattr(loaded, f"pkpd_{part}")), platform="cpu")
         _loaded[calls.stem] = loaded

@@ -77,7 +77,9 @@ def _wide(primitive: Primitive, arrays: Sequence[Any], axes: Sequence[Any], job:
 
     wide = [widen(x, axis) for x, axis in zip(arrays[1:], axes[1:], strict=True)]
     found = primitive.bind(arrays[0], *wide, job=job)
-    split = [x.reshape(*x.shape[:-1], size, x.shape[-1] // size) for x in found]
+    y0, axis = arrays[FIXED + 3], axes[FIXED + 3]
+    lanes = (y0.shape if axis is None else jnp.moveaxis(y0, axis, -2).shape)[-1]
+    split = [x.reshape(*x.shape[:-1], size, lanes) for x in found]
     return split, [x.ndim - 2 for x in split]
 
 

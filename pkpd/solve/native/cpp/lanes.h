@@ -23,6 +23,7 @@ constexpr int W = 4;
 #else
 constexpr int W = 2;
 #endif
+static_assert(W == 2 || W == 4 || W == 8, "PKPD_LANES: 2, 4 or 8");
 typedef double vec __attribute__((vector_size(8 * W)));
 typedef long long mask __attribute__((vector_size(8 * W)));
 

@@ -26,8 +26,8 @@ struct Factors {
   void solve_transposed(vec *x) const { substitute_transposed(w, x); }
 };
 
-// A lane that stands still (h = 0) is given a length, and its result is thrown away.
-static inline vec moving(const vec h) { return choose((mask)(h == all(0.0)), all(1.0), h); }
+// A lane that stands still (h = 0) is given a length so short that no stage leaves where the rates are defined, and its result is thrown away.
+static inline vec moving(const vec h) { return choose((mask)(h == all(0.0)), all(1e-6), h); }
 static inline vec moved(const vec h) { return choose((mask)(h == all(0.0)), all(0.0), all(1.0)); }
 
 static inline void argument(const vec *y, const vec u[][N], const int s, vec *z) {

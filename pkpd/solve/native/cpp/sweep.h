@@ -41,12 +41,11 @@ struct Glance {
   void at(int64_t first) {
     for (int l = 0; l < W; l++) {
       look[l] = first + l < P.M ? &track.looks[first + l] : nullptr;
-      h[l] = 0.0;
-      if (!look[l]) continue;
-      if (look[l]->e != e[l]) load_rates(P, b, e[l] = look[l]->e, l, q, r);
-      t[l] = look[l]->start;
-      h[l] = look[l]->time - look[l]->start;
-      for (int i = 0; i < N; i++) y[i][l] = look[l]->y[i];
+      const Look *from = look[l] ? look[l] : &track.looks[first];  // elsewhere rates and their slopes may not be finite
+      if (from->e != e[l]) load_rates(P, b, e[l] = from->e, l, q, r);
+      t[l] = from->start;
+      h[l] = look[l] ? from->time - from->start : 0.0;
+      for (int i = 0; i < N; i++) y[i][l] = from->y[i];
     }
   }
 };
