@@ -24,7 +24,7 @@ class Stiffness:
 
     Where stability, not accuracy, sets the steps of an explicit method, its values are right and its slopes are not to be trusted: on the border a step
     may enlarge a small disturbance; in the values the step control sees and mends that, in the slopes nobody does. On the flagship, one draw in eight
-    of the posterior had a gradient off by 1 % and some by factors of 1e5 (rtol 1e-6), with values right to 1e-6. An L-stable method has no such border.
+    of the posterior had a gradient off by 1 % and some by factors of 1e7 (rtol 1e-6), with values right to 1e-6. An L-stable method has no such border.
     """
 
     fastest: float
