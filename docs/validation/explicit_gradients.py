@@ -12,8 +12,6 @@ import jax
 import numpy as np
 import pandas as pd
 
-jax.config.update("jax_enable_x64", True)
-
 from pkpd import Solver
 from pkpd.inference.geometry import find_geometry
 from pkpd.inference.space import Space
@@ -40,6 +38,7 @@ def gradients(problem, solver, weights, points):
 
 
 def main() -> None:
+    jax.config.update("jax_enable_x64", True)
     problem = flagship()
     mesh = problem.solver.mesh_growth
     at = find_geometry(Space(replace(problem, solver=Solver(method="cascade", mesh_growth=mesh))), lambda _: None)
