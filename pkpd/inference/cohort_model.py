@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 
 from pkpd.inference.problem import FitProblem
-from pkpd.noise import Measurement
+from pkpd.noise import Joined, Measurement
 
 
 def cohort_model(problem: FitProblem) -> Callable[..., None]:
@@ -38,23 +39,54 @@ def prior_model(problem: FitProblem) -> Callable[..., None]:
 
 
 def _parameters(problem: FitProblem, weights: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Individual parameters, and residual standard deviations by observable."""
+    """Individual parameters, and the parameters of each observation (standard deviations, cutpoints, ...)."""
     theta = problem.population.draw(problem.covariates, len(problem.cohort.subjects), weights or {})
-    return theta, {o: problem.noise[o].draw(o) for o in problem.observed_names}
+    return theta, {o: problem.observations[o].draw(o) for o in problem.observed_names}
 
 
-def measurement(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Measurement:
-    """The distribution of every scored row under individual parameters and residual standard deviations."""
+def measurement(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Measurement | Joined:
+    """The distribution of every scored row under individual parameters and the parameters of each observation."""
+    return _plain(problem, theta, sds) if problem.plain else _joined(problem, theta, sds)
+
+
+def _plain(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Measurement:
+    """Residual errors alone: all rows in one normal law."""
     rows = problem.rows
     f = problem.predictor(theta)[rows.index]
     mean, sd = jnp.zeros_like(f), jnp.ones_like(f)
     for i, o in enumerate(problem.observed_names):
         here = rows.observable == i
-        m, s = problem.noise[o].mean_sd(jnp.where(here, f, 1.0), sds[o])
+        error: Any = problem.observations[o]
+        m, s = error.mean_sd(jnp.where(here, f, 1.0), sds[o])
         mean, sd = jnp.where(here, m, mean), jnp.where(here, s, sd)
     return Measurement(mean, sd, rows.logs, rows.cens, rows.lower)
 
 
+def _joined(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Joined:
+    """A law for each observable, on its own rows."""
+    bound, rows = problem.predictor, problem.rows
+    table = bound.observables(theta)[0]
+    laws, places = [], []
+    for i, o in enumerate(problem.observed_names):
+        at = np.flatnonzero(rows.observable == i)
+        index = rows.index[at]
+
+        def also(name: str, index: np.ndarray = index) -> Any:
+            if name.startswith("values:"):
+                return sds[name.removeprefix("values:")]
+            return _of(problem, table, name, index)
+
+        laws.append(problem.observations[o].law(_of(problem, table, o, index), sds[o], problem.observed_rows[o], also))
+        places.append(at)
+    return Joined(laws, places, len(rows.dv))
+
+
+def _of(problem: FitProblem, table: Any, name: str, index: np.ndarray) -> Any:
+    """One observable at the times of some rows."""
+    plan = problem.predictor.plan
+    return table[plan.row_time[index], problem.model.observable_names.index(name), plan.row_lane[index]]
+
+
 def sds_from(problem: FitProblem, sites: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Residual standard deviations by observable, from values of the population sites (fixed ones from the problem)."""
-    return {o: [sites.get(f"{prefix}_{o}", prior) for prefix, prior in problem.noise[o].priors] for o in problem.observed_names}
+    """Parameters of each observation, from values of the sampled sites (fixed ones from the problem)."""
+    return {o: [sites.get(f"{prefix}_{o}", prior) for prefix, prior in problem.observations[o].priors] for o in problem.observed_names}

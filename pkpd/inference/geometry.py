@@ -61,7 +61,10 @@ class _Tools:
         self._prior_curvature = jax.jit(jax.hessian(space.prior))
 
     def _data(self, z: Any, weights: Mapping[str, Any]) -> Any:
-        """J' W J of the rows."""
+        """J' W J of the rows; where laws are not normal, the scores' outer product (its expectation is the Fisher information too)."""
+        if not self.space.problem.plain:
+            _, scores = _columns(lambda x: self.space.terms(x, weights), z)
+            return scores @ scores.T
         rows = self.space.problem.rows
         (mean, sd), jac = _columns(lambda x: self.space.rows(x, weights), z)
         fn = self.space.trace_at(z, weights)["dv"]["fn"]

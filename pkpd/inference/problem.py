@@ -13,8 +13,9 @@ from numpyro.distributions import Distribution, TransformedDistribution
 
 from pkpd.data import Cohort
 from pkpd.errors import FitError, choices
+from pkpd.inference.observed_rows import observed_rows
 from pkpd.model import Model, Predictor, predictor
-from pkpd.noise import ResidualError
+from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs, reads_of
 from pkpd.population import Population
 from pkpd.solve import Solver
 
@@ -66,7 +67,7 @@ class FitProblem:
     model: Model
     cohort: Cohort
     population: Population
-    noise: Mapping[str, ResidualError]
+    noise: Mapping[str, Observation]
     name: str = "fit"
     title: str = ""
     simulated: bool = False
@@ -80,7 +81,10 @@ class FitProblem:
         wrong = [*self._wrong_parameters(), *self._wrong_noise()]
         if wrong:
             raise FitError(f"{self.name}: " + " ".join(wrong))
-        _ = self.rows
+        wrong = self._wrong_rows()
+        if wrong:
+            more = f" ({len(wrong) - 5} more like these.)" if len(wrong) > 5 else ""
+            raise FitError(f"{self.name}: " + " ".join(wrong[:5]) + more)
 
     def _wrong_parameters(self) -> list[str]:
         found = []
@@ -137,26 +141,45 @@ class FitProblem:
 
     @cached_property
     def rows(self) -> Rows:
-        """Scored rows; refuses what a lognormal residual cannot score (a measured value that is not positive)."""
+        """The scored rows."""
         table = self.cohort.observations.reset_index(drop=True)
         index = np.flatnonzero(table["scored"].to_numpy(bool))
         scored = table.iloc[index]
         names = scored["observable"].tolist()
-        logs = np.array([self.noise[o].logs for o in names], bool)
+        logs = np.array([on_logs(self.noise[o]) for o in names], bool)
         dv, cens = scored["dv"].to_numpy(float), scored["cens"].to_numpy(int)
-        bad = logs & (cens == 0) & ~(dv > 0)
-        if bad.any():
-            first = scored.iloc[int(np.flatnonzero(bad)[0])]
-            raise FitError(
-                f"{self.name}: row {first['row']} (subject {self.cohort.subjects[int(first['subject'])]}) has {first['observable']} = {first['dv']:g}, which a "
-                f"lognormal residual cannot score; {int(bad.sum())} rows are like it. Mark them censored (CENS=1, DV=LLOQ) or use combined_error(...)."
-            )
         which = np.array([self.observed_names.index(o) for o in names], int)
         return Rows(index, dv, cens, scored["lower"].to_numpy(float), logs, which)
 
     @cached_property
+    def observed_rows(self) -> dict[str, ObservedRows]:
+        """The scored rows of each observable, as its law sees them."""
+        return observed_rows(self.cohort, self.rows, self.observed_names, self.noise)
+
+    @cached_property
+    def observations(self) -> dict[str, Observation]:
+        """`noise` bound to the rows."""
+        return {o: self.noise[o].bound(self.observed_rows[o]) for o in self.observed_names}
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether every observation is a residual error alone, so that all rows are one normal law."""
+        return all(type(o) is ResidualError for o in self.observations.values())
+
+    def _wrong_rows(self) -> list[str]:
+        """What the observations cannot score; and other observables that they read and the model does not have."""
+        known = self.model.observable_names
+        found = [
+            f"noise['{o}'] reads '{r}', which {self.model.name} does not observe. {choices(r, known)}"
+            for o in self.observed_names
+            for r in reads_of(self.noise[o])
+            if r not in known
+        ]
+        return found + [text for o in self.observed_names for text in self.observations[o].check(self.observed_rows[o])]
+
+    @cached_property
     def population_sites(self) -> list[str]:
-        return self.population.sites(self.covariates) + [s for o in self.observed_names for s in self.noise[o].sites(o)]
+        return self.population.sites(self.covariates) + [s for o in self.observed_names for s in self.observations[o].sites(o)]
 
     def site_unit(self, site: str) -> str:
         """Unit of a population-level site, for tables."""
@@ -185,13 +208,13 @@ class FitProblem:
         parameters = self.population.parameters
         if site in parameters:
             return parameters[site].prior
-        if site.startswith("omega_"):
+        if site.startswith("omega_") and site.removeprefix("omega_") in parameters:
             return parameters[site.removeprefix("omega_")].between
         for name, spec in parameters.items():
             for e in spec.effects:
                 if e.estimated and site.startswith(f"beta_{name}_{e.covariate}"):
                     return e.beta
-        for o, error in self.noise.items():
+        for o, error in self.observations.items():
             for prefix, prior in error.priors:
                 if site == f"{prefix}_{o}":
                     return prior

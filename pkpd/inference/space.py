@@ -93,6 +93,10 @@ class Space:
         fn = self.trace_at(z, weights)["dv"]["fn"]
         return fn.loc, fn.scale
 
+    def terms(self, z: Any, weights: Mapping[str, Any]) -> Any:
+        """The log-likelihood of every scored row at z."""
+        return self.trace_at(z, weights)["dv"]["fn"].log_prob(jnp.asarray(self.problem.rows.dv))
+
     def prior(self, z: Any, weights: Mapping[str, Any]) -> Any:
         """-log prior density of z."""
         return potential_energy(prior_model(self.problem), (weights,), {}, self._unravel(z))

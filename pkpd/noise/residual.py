@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
-import numpyro
+import numpy as np
 from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError
-from pkpd.noise.measurement import TINY
+from pkpd.noise.law import Observation, ObservedRows
+from pkpd.noise.measurement import TINY, Measurement
 
 
 @dataclass(frozen=True, eq=False)
-class ResidualError:
+class ResidualError(Observation):
     """How a measurement scatters around its prediction f: `kind`, and the priors of its standard deviations by site prefix."""
 
     kind: str
@@ -24,15 +25,19 @@ class ResidualError:
     spread: Callable[..., Any]
     logs: bool = False
 
-    def sites(self, observable: str) -> list[str]:
-        return [f"{prefix}_{observable}" for prefix, prior in self.priors if isinstance(prior, Distribution)]
-
-    def draw(self, observable: str) -> list[Any]:
-        """Sample the standard deviations inside a numpyro model (a plain number is held fixed)."""
+    def check(self, rows: ObservedRows) -> list[str]:
+        """A measured value that is not positive cannot be scored on the log scale."""
+        bad = np.flatnonzero((rows.cens == 0) & ~(rows.dv > 0)) if self.logs else np.array([], int)
+        if not bad.size:
+            return []
         return [
-            numpyro.sample(f"{x}_{observable}", prior) if isinstance(prior, Distribution) else jnp.asarray(prior)
-            for x, prior in self.priors
+            f"{rows.where(bad[0])} has {rows.observable} = {rows.dv[bad[0]]:g}, which a lognormal residual cannot score; {bad.size} rows are like it. "
+            "Mark them censored (CENS=1, DV=LLOQ) or use combined_error(...)."
         ]
+
+    def law(self, f: Any, values: list[Any], rows: ObservedRows, also: Any) -> Measurement:
+        """The measured rows, censored ones by the M3 method."""
+        return Measurement(*self.mean_sd(f, values), np.full(len(rows.dv), self.logs), rows.cens, rows.lower)
 
     def mean_sd(self, f: Any, sds: list[Any]) -> tuple[Any, Any]:
         """Mean and standard deviation on the scale where the residual is normal (log scale for lognormal)."""

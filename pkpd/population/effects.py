@@ -1,4 +1,4 @@
-"""Covariate effects on a parameter's transformed scale: allometric (power) and categorical (a shift for each level against a reference)."""
+"""Covariate effects on a parameter's transformed scale: allometric (power), exponential, and categorical (a shift for each level against a reference)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pkpd.errors import FitError
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """`beta log(x / reference)` for a power effect, `beta [x = level]` for each level of a categorical one; beta is fixed or has a prior."""
+    """`beta log(x / reference)` (power), `beta (x - reference)` (exponential), `beta [x = level]` for each level (categorical); beta fixed or with a prior."""
 
     covariate: str
     reference: float
@@ -33,6 +33,8 @@ class Effect:
             if np.any(values <= 0):
                 raise FitError(f"A power effect of {self.covariate} needs positive values; the cohort has {values.min():g}.")
             return {self.covariate: np.log(values / self.reference)}
+        if self.kind == "exponential":
+            return {self.covariate: values - self.reference}
         levels = self.levels(values)
         if len(levels) == len(np.unique(values)):
             raise FitError(f"The reference {self.reference:g} of {self.covariate} occurs in no subject; there are {sorted(set(values))}.")
@@ -45,6 +47,11 @@ def power(covariate: str, reference: float, beta: Any) -> Effect:
     if reference <= 0:
         raise FitError(f"The reference of a power effect must be positive; {covariate} has {reference}.")
     return Effect(covariate, float(reference), "power", beta)
+
+
+def exponential(covariate: str, reference: float, beta: Any) -> Effect:
+    """g(theta_i) = g(theta) + beta (x_i - reference): theta_i = theta exp(beta (x_i - reference)) on the log scale"""
+    return Effect(covariate, float(reference), "exponential", beta)
 
 
 def categorical(covariate: str, reference: float, beta: Any) -> Effect:

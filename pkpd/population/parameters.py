@@ -10,7 +10,7 @@ from jax.scipy.special import logit
 from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError
-from pkpd.population.effects import Effect, categorical, power
+from pkpd.population.effects import Effect, categorical, exponential, power
 
 _TO = {"log": jnp.log, "logit": logit, "identity": lambda x: x}
 _BACK = {"log": jnp.exp, "logit": lambda x: 1.0 / (1.0 + jnp.exp(-x)), "identity": lambda x: x}
@@ -21,7 +21,8 @@ class Individual:
     """theta_i = g^-1( g(theta) + sum beta x_i + omega eta_i ),  eta_i ~ N(0, 1);  g is log, logit or identity.
 
     `prior` is the prior of theta in the parameter's own unit, `between` that of omega (or a number); `centred` is None (chosen from the data
-    and printed), True, False, or a weight between.
+    and printed), True, False, or a weight between. `gamma` is the sd of the deviation at each `occasion` (prior or number), `shape` that of a
+    Box-Cox eta.
     """
 
     scale: str
@@ -33,20 +34,53 @@ class Individual:
     source: str = ""
     tied_to: str | None = None
     times: float = 1.0
+    occasion: str | None = None
+    gamma: Any = None
+    shape: Any = None
 
-    def effect(self, covariate: str, *, reference: float, prior: Any = None, power: Any = None) -> Individual:
-        """Add a covariate effect: `power=0.75` (fixed) or `power=dist` for theta (x/reference)^power, `prior=dist` for a categorical shift.
+    def effect(self, covariate: str, *, reference: float, prior: Any = None, power: Any = None, slope: Any = None) -> Individual:
+        """Add a covariate effect, by one of three: theta (x/reference)^power, g(theta) + slope (x - reference), or a categorical shift.
 
-        Raises `FitError` when neither or both are given.
+        `power` and `slope` (in one over the covariate's unit) are a distribution or a fixed number, `prior` is the distribution of the shift.
+        Raises `FitError` when none or several are given, and for a tied parameter.
+
+        >>> import numpyro.distributions as dist
+        >>> lognormal(dist.LogNormal(1.0, 0.5)).effect("AGE", reference=40, slope=-0.01).effects[0].kind
+        'exponential'
         """
-        if (prior is None) == (power is None):
-            raise FitError(f"The effect of {covariate} takes power=... (allometric) or prior=... (categorical), one of the two.")
+        given = {k: v for k, v in (("power", power), ("exponential", slope), ("categorical", prior)) if v is not None}
+        if len(given) != 1:
+            raise FitError(
+                f"The effect of {covariate} takes power=... (allometric), slope=... (exponential) or prior=... (categorical), one of the three."
+            )
         if self.tied_to is not None:
             raise FitError(
                 f"A tied parameter takes no effect of its own: it follows '{self.tied_to}'. Put the effect of {covariate} there."
             )
-        made = _power(covariate, reference, power) if power is not None else categorical(covariate, reference, prior)
-        return replace(self, effects=(*self.effects, made))
+        ((kind, beta),) = given.items()
+        return replace(self, effects=(*self.effects, _MADE[kind](covariate, reference, beta)))
+
+    def over(self, column: str, prior: Any) -> Individual:
+        """Let the parameter deviate at each occasion k of `column`: g(theta_ik) = g(theta_i) + kappa_ik, kappa_ik ~ N(0, gamma).
+
+        `prior` is the distribution of gamma (sd on the transformed scale) or a positive number. Raises `FitError` for a tied parameter, a second
+        column, or a gamma that is not positive. Source: Karlsson & Sheiner 1993, J Pharmacokinet Biopharm 21:735.
+
+        >>> import numpyro.distributions as dist
+        >>> lognormal(dist.LogNormal(1.0, 0.5)).over("OCC", dist.HalfNormal(0.3)).occasion
+        'OCC'
+        """
+        if self.tied_to is not None:
+            raise FitError(f"A tied parameter has no occasions of its own: it follows '{self.tied_to}'. Put .over('{column}', ...) there.")
+        if self.occasion is not None:
+            raise FitError(
+                f"The parameter varies over '{self.occasion}' and over '{column}'; one column of occasions is accepted. Keep one."
+            )
+        if not isinstance(prior, (Distribution, int, float)):
+            raise FitError(
+                f"over('{column}', {prior!r}) takes a prior of the standard deviation gamma, dist.HalfNormal(0.3) for example, or a number."
+            )
+        return replace(self, occasion=column, gamma=_spread("over", prior, "gamma"))
 
     def forward(self, x: Any) -> Any:
         return _TO[self.scale](x)
@@ -59,7 +93,7 @@ class Individual:
         return self.between is not None
 
 
-_power = power
+_MADE = {"power": power, "exponential": exponential, "categorical": categorical}
 _INSIDE = {"log": "positive", "logit": "between 0 and 1", "identity": "real"}
 _OUTSIDE = {"log": (-1.0, -1e-9), "logit": (-1.0, -1e-9, 1.0 + 1e-9, 2.0), "identity": ()}
 
@@ -74,13 +108,13 @@ def _individual(word: str, scale: str, prior: Distribution, between: Any, centre
     return Individual(scale, prior, between=_spread(word, between), centred=centred, source=source)
 
 
-def _spread(word: str, between: Any) -> Any:
+def _spread(word: str, between: Any, called: str = "between") -> Any:
     if isinstance(between, Distribution) and bool(between.support(-1e-9)):
         raise FitError(
-            f"{word}(between={type(between).__name__}(...)): a standard deviation is positive; take dist.HalfNormal(0.5), for example."
+            f"{word}({called}={type(between).__name__}(...)): a standard deviation is positive; take dist.HalfNormal(0.5), for example."
         )
     if isinstance(between, (int, float)) and not between > 0:
-        raise FitError(f"{word}(between={between:g}): a standard deviation is positive; leave it out for a parameter that does not vary.")
+        raise FitError(f"{word}({called}={between:g}): a standard deviation is positive; leave it out for a parameter that does not vary.")
     return between
 
 
@@ -115,6 +149,26 @@ def normal(prior: Distribution, between: Any = None, *, centred: bool | float | 
     'identity'
     """
     return _individual("normal", "identity", prior, between, centred, source)
+
+
+def boxcox(prior: Distribution, between: Any, shape: Any, *, source: str = "") -> Individual:
+    """A positive parameter with skewed eta: log theta_i = log theta + (exp(shape eta_i) - 1) / shape,  eta_i ~ N(0, omega).
+
+    `prior`: distribution of the typical value in the parameter's unit. `between`: prior of omega or a number. `shape`: prior of the shape or a
+    number; 0 is lognormal, above it the right tail is longer. Always non-centred. Raises `FitError` for a spread that is missing or not
+    positive. Source: Petersson et al. 2009, Pharm Res 26:2174.
+
+    >>> import numpyro.distributions as dist
+    >>> boxcox(dist.LogNormal(1.0, 0.5), dist.HalfNormal(0.5), dist.Normal(0, 1)).scale
+    'log'
+    """
+    if between is None:
+        raise FitError(
+            "boxcox(between=None): a shape bends the random effects, which need a spread; give between=dist.HalfNormal(0.5), for example."
+        )
+    if not isinstance(shape, (Distribution, int, float)):
+        raise FitError(f"boxcox(shape={shape!r}) takes a prior, dist.Normal(0, 0.5) for example, or a number.")
+    return replace(_individual("boxcox", "log", prior, between, False, source), shape=shape)
 
 
 def fixed(value: float, between: Any = None, *, scale: str = "log", source: str = "") -> Individual:

@@ -1,7 +1,9 @@
 """A population: how each named parameter varies, and which random effects are correlated. Sampling is plain numpyro.
 
-Sites (public, stable): `<param>` typical value in its unit, `omega_<param>`, `beta_<param>_<covariate>`, `corr_<a>_<b>`;
-per subject the deterministic `<param>_i` and `eta_<param>` (standardised random effect omega eta, on the transformed scale).
+Sites (public, stable): `<param>` typical value in its unit, `omega_<param>`, `beta_<param>_<covariate>`, `corr_<a>_<b>`, with occasions
+`gamma_<param>`, with a Box-Cox eta `shape_<param>`;
+per subject the deterministic `<param>_i` and `eta_<param>` (random effect omega eta, on the transformed scale;
+of a Box-Cox parameter the normal eta before it is bent). `raw_occ_<param>` [N, K] are standard normal.
 `raw_<param>` is the sampler's own coordinate: with centring weight w,
     raw_i ~ N(w m_i, omega^w),  phi_i = m_i + omega^(1-w) (raw_i - w m_i)
 so w = 1 is centred, w = 0 non-centred, and the law of phi_i is N(m_i, omega) for any w (Papaspiliopoulos 2007; Gorinova 2020).
@@ -15,14 +17,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpyro
-import numpyro.distributions as dist
 from numpyro import handlers
 from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError, choices
+from pkpd.population import draw as parts
+from pkpd.population.blocks import iiv
 from pkpd.population.medians import typical_value
 from pkpd.population.parameters import Individual
 
@@ -75,6 +77,8 @@ class Population:
                 raise FitError(
                     f"'{name}' is tied to '{target}', which is not a free or fixed parameter of this Population. {choices(target, self.parameters)}"
                 )
+            if target in self.occasions:
+                raise FitError(_loose(name, target, f"varies over '{self.occasions[target]}'"))
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -86,89 +90,87 @@ class Population:
         """Parameters whose typical value has a prior, in order."""
         return tuple(n for n, v in self.parameters.items() if v.prior is not None)
 
-    def at_medians(self, covariates: Mapping[str, np.ndarray], n_subjects: int) -> dict[str, np.ndarray]:
-        """Each parameter of each subject [N] with every prior at its median and no random effect, covariate effects included."""
+    @property
+    def occasions(self) -> dict[str, str]:
+        """The column of occasions by parameter that varies over one."""
+        return {n: v.occasion for n, v in self.parameters.items() if v.occasion is not None}
+
+    def at_medians(self, covariates: parts.Covariates, n_subjects: int) -> dict[str, np.ndarray]:
+        """Each parameter of each subject [N] with every prior at its median and no random effect (kappa 0), covariate effects included."""
         with jax.ensure_compile_time_eval():  # numbers, also when asked for while a model is traced
             quiet = handlers.seed(handlers.substitute(self.draw, substitute_fn=typical_value), jax.random.PRNGKey(0))
             with handlers.block():
                 found = quiet(covariates, n_subjects, {})
         return {n: np.broadcast_to(np.asarray(v, float), (n_subjects,)) for n, v in found.items()}
 
-    def sites(self, covariates: Mapping[str, np.ndarray]) -> list[str]:
+    def sites(self, covariates: parts.Covariates) -> list[str]:
         """Names of the population-level sites, in report order."""
+        all_of = self.parameters.items()
         names = list(self.estimated)
-        names += [
-            f"beta_{n}_{c}"
-            for n, v in self.parameters.items()
-            for e in v.effects
-            if e.estimated
-            for c in e.columns(covariates[e.covariate])
-        ]
-        names += [f"omega_{n}" for n in self.varying if isinstance(self.parameters[n].between, Distribution)]
+        names += [s for n, v in all_of for e in v.effects if e.estimated for s in parts.columns(n, e, covariates)]
+        for word, prior in (("omega", "between"), ("gamma", "gamma"), ("shape", "shape")):
+            names += [f"{word}_{n}" for n, v in all_of if isinstance(getattr(v, prior), Distribution)]
         return names + [f"corr_{a}_{b}" for g in self.correlation for i, a in enumerate(g.names) for b in g.names[i + 1 :]]
 
-    def draw(self, covariates: Mapping[str, np.ndarray], n_subjects: int, weights: Mapping[str, Any]) -> dict[str, Any]:
-        """Sample every site inside a numpyro model and return individual parameters [N] (or one number where nothing varies)."""
-        means = {n: self._mean(n, v, covariates) for n, v in self.parameters.items() if v.tied_to is None}
-        phi = dict(means)
-        grouped = {n for g in self.correlation for n in g.names}
-        for group in self.correlation:
-            phi.update(self._draw_group(group, means, n_subjects, weights))
-        for name in self.varying:
-            if name not in grouped:
-                phi[name] = _draw_one(name, means[name], self._omega(name), n_subjects, weights.get(name, 0.0))
-        theta = {n: self.parameters[n].back(x) for n, x in phi.items()}
-        for name in self.varying:
-            numpyro.deterministic(f"eta_{name}", phi[name] - means[name])
-            numpyro.deterministic(f"{name}_i", theta[name])
-        return self._with_tied(theta)
+    def draw(self, covariates: parts.Covariates, n_subjects: int, weights: Mapping[str, Any]) -> dict[str, Any]:
+        """Sample every site inside a numpyro model and return individual parameters [N] (or one number where nothing varies).
 
-    def typical(self, sites: Mapping[str, Any], covariates: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Parameters of a typical subject (eta = 0) with each subject's covariates, from values of the population sites."""
-        theta = {}
+        Besides: `kappa_<param>_<k>` [N] for each of the sorted `covariates["levels:<column>"]` of a parameter with occasions, and
+        `slope_<param>_<covariate>` for each covariate in `covariates["changing"]`, whose effect is then not in the parameter.
+        """
+        self._check_changing(covariates)
+        made = {n: parts.mean(n, v, covariates) for n, v in self.parameters.items() if v.tied_to is None}
+        means = {n: m for n, (m, _) in made.items()}
+        phi, theta = means | self._phi(means, n_subjects, weights), {}
+        for n, m in means.items():
+            spec = self.parameters[n]
+            phi[n], eta = parts.bent(n, spec, m, phi[n])
+            theta[n] = spec.back(phi[n])
+            if spec.varies:
+                numpyro.deterministic(f"eta_{n}", eta)
+                numpyro.deterministic(f"{n}_i", theta[n])
+        more = {k: v for _, slopes in made.values() for k, v in slopes.items()}
+        for n in self.occasions:
+            more |= parts.occasions(n, self.parameters[n], covariates, n_subjects)
+        return self._with_tied(theta) | more
+
+    def typical(self, sites: Mapping[str, Any], covariates: parts.Covariates) -> dict[str, Any]:
+        """Parameters of a typical subject (eta = 0) with each subject's covariates, and slopes as from `draw`, from values of the sites."""
+        self._check_changing(covariates)
+        theta, more = {}, {}
         for n, v in self.parameters.items():
             if v.tied_to is None:
                 m = v.forward(sites[n] if v.prior is not None else v.value)
-                theta[n] = v.back(
-                    m + sum(b * x for b, x in self._effects(n, v, covariates, lambda s, e: sites[s] if e.estimated else e.beta))
-                )
-        return self._with_tied(theta)
+                added, slopes = parts.effects(n, v, covariates, lambda s, e: sites[s] if e.estimated else e.beta)
+                theta[n], more = v.back(m + added), more | slopes
+        return self._with_tied(theta) | more
 
     def _with_tied(self, theta: dict[str, Any]) -> dict[str, Any]:
         return theta | {n: v.times * theta[v.tied_to] for n, v in self.parameters.items() if v.tied_to is not None}
 
-    def _mean(self, name: str, spec: Individual, covariates: Mapping[str, np.ndarray]) -> Any:
-        typical = numpyro.sample(name, spec.prior) if spec.prior is not None else jnp.asarray(spec.value)
-        sample = lambda site, e: numpyro.sample(site, e.beta) if e.estimated else e.beta  # noqa: E731
-        return spec.forward(typical) + sum(b * x for b, x in self._effects(name, spec, covariates, sample))
+    def _check_changing(self, covariates: parts.Covariates) -> None:
+        for name, spec in self.parameters.items():
+            for e in self.parameters[spec.tied_to].effects if spec.tied_to is not None else ():
+                if parts.changes(e, covariates):
+                    raise FitError(_loose(name, str(spec.tied_to), f"has an effect of {e.covariate}, which changes within a subject"))
 
-    def _effects(self, name: str, spec: Individual, covariates: Mapping[str, np.ndarray], beta: Any) -> list[tuple[Any, np.ndarray]]:
-        columns = [(f"beta_{name}_{c}", e, x) for e in spec.effects for c, x in e.columns(np.asarray(covariates[e.covariate])).items()]
-        return [(beta(site, e), x) for site, e, x in columns]
-
-    def _omega(self, name: str) -> Any:
-        between = self.parameters[name].between
-        return numpyro.sample(f"omega_{name}", between) if isinstance(between, Distribution) else jnp.asarray(float(between))
-
-    def _draw_group(self, group: Correlation, means: Mapping[str, Any], n: int, weights: Mapping[str, Any]) -> dict[str, Any]:
-        names, label = group.names, "_".join(group.names)
-        omega = jnp.stack([self._omega(x) for x in names])
-        chol: Any = numpyro.sample(f"chol_{label}", dist.LKJCholesky(len(names), group.concentration))
-        corr = chol @ chol.T
-        for i, a in enumerate(names):
-            for j in range(i + 1, len(names)):
-                numpyro.deterministic(f"corr_{a}_{names[j]}", corr[i, j])
-        m = jnp.stack([jnp.broadcast_to(means[x], (n,)) for x in names], -1)
-        w = jnp.stack([jnp.asarray(weights.get(x, 0.0), float) for x in names])
-        raw = numpyro.sample(f"raw_{label}", dist.MultivariateNormal(w * m, scale_tril=(omega**w)[:, None] * chol).to_event(1))
-        phi = m + omega ** (1.0 - w) * (raw - w * m)
-        return {x: phi[:, i] for i, x in enumerate(names)}
+    def _phi(self, means: Mapping[str, Any], n: int, weights: Mapping[str, Any]) -> dict[str, Any]:
+        """phi [n] of each varying parameter; with a Box-Cox shape eta itself, non-centred: mean 0 and weight 0."""
+        bends = {x for x in self.varying if self.parameters[x].shape is not None}
+        means = dict(means) | dict.fromkeys(bends, 0.0)
+        weights = {x: w for x, w in weights.items() if x not in bends}
+        omega = lambda x: parts.sampled(f"omega_{x}", self.parameters[x].between)  # noqa: E731
+        phi = {}
+        for g in self.correlation:
+            phi |= parts.group(g.names, g.concentration, [omega(x) for x in g.names], [means[x] for x in g.names], n, weights)
+        return phi | {x: iiv(x, means[x], omega(x), n, weights.get(x, 0.0)) for x in self.varying if x not in phi}
 
 
-def _draw_one(name: str, mean: Any, omega: Any, n: int, w: Any) -> Any:
-    m = jnp.broadcast_to(mean, (n,))
-    raw = numpyro.sample(f"raw_{name}", dist.Normal(w * m, omega**w).to_event(1))
-    return m + omega ** (1.0 - w) * (raw - w * m)
+def _loose(name: str, target: str, how: str) -> str:
+    return (
+        f"'{name}' is tied to '{target}', which {how}, while a tied parameter takes one value a subject. "
+        f"Give '{name}' a prior of its own, or let a component read '{target}' in its place."
+    )
 
 
 def _groups(given: Any) -> tuple[Correlation, ...]:

@@ -50,5 +50,12 @@ def test_the_refusals_of_the_guide(root, mistake, says):
     assert len(page.refusals()) == len(page.MISTAKES)
 
 
+def test_the_problem_of_an_assay_that_says_yes_or_no(root):
+    """Simulated; the script's fit is run when the pages are built, its problem here."""
+    problem = script(root, "detection_fit").problem
+    assert problem.population_sites == ["CL", "omega_CL"]
+    assert 0.3 < problem.rows.dv.mean() < 0.7
+
+
 def test_models_by_name():
     assert load_model("carm_blood_il6").observable_names == ("car_dna", "il6")

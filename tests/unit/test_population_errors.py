@@ -30,9 +30,10 @@ V = lognormal(dist.LogNormal(3.0, 0.5), between=0.2)
         (lambda: Population(k=tied("j"), j=tied("CL"), CL=CL), "'k' is tied to 'j', which is not a free or fixed parameter"),
         (
             lambda: CL.effect("WT", reference=70),
-            r"The effect of WT takes power=... \(allometric\) or prior=... \(categorical\), one of the two",
+            r"^The effect of WT takes power=... \(allometric\), slope=... \(exponential\) or prior=... \(categorical\), one of the three\.$",
         ),
-        (lambda: CL.effect("WT", reference=70, power=1, prior=dist.Normal(0, 1)), "one of the two"),
+        (lambda: CL.effect("WT", reference=70, power=1, prior=dist.Normal(0, 1)), "one of the three"),
+        (lambda: CL.effect("WT", reference=70, power=1, slope=0.1), "one of the three"),
         (lambda: CL.effect("WT", reference=0, power=0.75), "The reference of a power effect must be positive; WT has 0"),
         (lambda: fixed(1.0, scale="logg"), r"fixed\(..., scale='logg'\): accepted are log, logit, identity"),
         (lambda: fixed(-1.0), r"fixed\(-1\).*log scale.*positive"),

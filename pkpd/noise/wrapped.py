@@ -1,0 +1,70 @@
+"""What the observation models built around a residual error share: its checks, and the measured value on the scale of the residual."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from numpyro.distributions import Distribution
+
+from pkpd.errors import FitError
+from pkpd.noise.law import ObservedRows
+from pkpd.noise.measurement import TINY
+from pkpd.noise.residual import ResidualError
+
+
+def need_error(word: str, error: Any, name: str = "error") -> None:
+    """Raise `FitError` unless `error` is one of the plain residual errors."""
+    if not isinstance(error, ResidualError):
+        raise FitError(
+            f"{word}({name}=...) takes additive_error, proportional_error, combined_error, lognormal_error or power_error; got {type(error).__name__}."
+        )
+
+
+def need_prior(word: str, name: str, prior: Any, low: float = 0.0, high: float = np.inf, example: str = "dist.HalfNormal(0.5)") -> None:
+    """Raise `FitError` unless `prior` is a prior inside (low, high), or a number in it."""
+    span = f"above {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
+    if isinstance(prior, Distribution):
+        support: Any = prior.support
+        if any(bool(support(jnp.asarray(x))) for x in (low - 1e-9, low - 1.0, high + 1e-9) if np.isfinite(x)):
+            raise FitError(
+                f"{word}({name}={type(prior).__name__}(...)): this prior reaches values that are not {span}; take {example}, for example."
+            )
+    elif isinstance(prior, bool) or not isinstance(prior, (int, float)) or not low < prior < high:
+        raise FitError(f"{word}({name}={prior!r}): accepted is a prior such as {example}, or a number {span} to hold it fixed.")
+
+
+def residual_scale(value: Any, logs: bool) -> tuple[Any, Any]:
+    """x = y or log y, and log |dy/dx| (0 or log y)."""
+    if not logs:
+        return value, jnp.zeros_like(value)
+    x = jnp.log(jnp.maximum(value, TINY))
+    return x, x
+
+
+def plain(value: Any, logs: bool) -> Any:
+    """y of x, the way back of `residual_scale`"""
+    return jnp.exp(value) if logs else value
+
+
+def where(rows: ObservedRows, i: Any) -> str:
+    """ "Row 12, subject 3": the place of a scored row in the data file."""
+    return f"Row {int(rows.row[i])}, subject {rows.subjects[int(rows.subject[i])]}"
+
+
+def previous_row(rows: ObservedRows) -> tuple[np.ndarray, np.ndarray]:
+    """Order by subject and time [n], and for each row the index of its subject's row before (-1 for the first) [n]."""
+    order = np.lexsort((np.arange(len(rows.time)), rows.time, rows.subject))
+    before = np.full(len(order), -1)
+    same = rows.subject[order][1:] == rows.subject[order][:-1]
+    before[order[1:][same]] = order[:-1][same]
+    return order, before
+
+
+def missing(rows: ObservedRows, column: str, word: str, cure: str) -> list[str]:
+    """Sentences on a column by row that is absent or empty in places."""
+    values = rows.columns.get(column)
+    if values is None:
+        return [f"{word} needs the column {column} of every row of '{rows.observable}'; the data have none. {cure}"]
+    return [f"{where(rows, i)}: {word} needs a value in {column}, and it is empty. {cure}" for i in np.flatnonzero(~np.isfinite(values))]

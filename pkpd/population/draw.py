@@ -1,0 +1,93 @@
+"""The pieces `Population.draw` is made of: covariate effects, means, spreads, correlated groups, Box-Cox etas, occasions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from numpyro.distributions import Distribution
+
+from pkpd.errors import FitError
+from pkpd.population.blocks import boxcox_eta, iov
+from pkpd.population.effects import Effect
+from pkpd.population.parameters import Individual
+
+Covariates = Mapping[str, Any]
+"""Values [N] by name; "levels:NAME" holds the sorted distinct values of a column, "changing" the names that change within a subject."""
+
+
+def sampled(site: str, prior: Any) -> Any:
+    """The site's value where `prior` is a distribution, else the number it is held at."""
+    return numpyro.sample(site, prior) if isinstance(prior, Distribution) else jnp.asarray(prior, float)
+
+
+def changes(effect: Effect, covariates: Covariates) -> bool:
+    return effect.covariate in covariates.get("changing", ())
+
+
+def columns(name: str, effect: Effect, covariates: Covariates) -> dict[str, np.ndarray]:
+    """Design columns by site (`beta_<param>_<covariate>`); one that changes in time has a single column, over its levels."""
+    c, values = effect.covariate, covariates.get(effect.covariate)
+    if not changes(effect, covariates):
+        return {f"beta_{name}_{x}": v for x, v in effect.columns(np.asarray(values)).items()}
+    made = effect.columns(np.asarray(covariates.get(f"levels:{c}", values), float))
+    if len(made) != 1:
+        raise FitError(
+            f"The effect of {c} on '{name}' has {len(made)} coefficients and {c} changes within a subject; an effect that does has one. "
+            f"Accepted are power=..., slope=... and a categorical prior=... with two levels. Merge levels of {c} until there are two."
+        )
+    return {f"beta_{name}_{x}": v for x, v in made.items()}
+
+
+def effects(name: str, spec: Individual, covariates: Covariates, beta: Callable[[str, Effect], Any]) -> tuple[Any, dict[str, Any]]:
+    """What covariates add to g(theta) [N], and `slope_<param>_<covariate>` of those that change in time, which add nothing here."""
+    added, slopes = 0.0, {}
+    for e in spec.effects:
+        for site, x in columns(name, e, covariates).items():
+            if changes(e, covariates):
+                slopes[f"slope_{name}_{e.covariate}"] = jnp.asarray(beta(site, e), float)
+            else:
+                added = added + beta(site, e) * x
+    return added, slopes
+
+
+def mean(name: str, spec: Individual, covariates: Covariates) -> tuple[Any, dict[str, Any]]:
+    """g(theta) + effects, theta and the coefficients sampled; and the slopes of covariates that change in time."""
+    typical = sampled(name, spec.prior if spec.prior is not None else spec.value)
+    added, slopes = effects(name, spec, covariates, lambda site, e: sampled(site, e.beta))
+    return spec.forward(typical) + added, slopes
+
+
+def group(names: tuple[str, ...], concentration: float, omegas: list[Any], means: list[Any], n: int, weights: Mapping[str, Any]) -> dict:
+    """phi [n] of each name of a correlated group: raw_i joined by the Cholesky factor of an LKJ correlation, each name with its own weight."""
+    label, omega = "_".join(names), jnp.stack(omegas)
+    chol: Any = numpyro.sample(f"chol_{label}", dist.LKJCholesky(len(names), concentration))
+    corr = chol @ chol.T
+    for i, a in enumerate(names):
+        for j in range(i + 1, len(names)):
+            numpyro.deterministic(f"corr_{a}_{names[j]}", corr[i, j])
+    m = jnp.stack([jnp.broadcast_to(x, (n,)) for x in means], -1)
+    w = jnp.stack(jnp.broadcast_arrays(*(jnp.asarray(weights.get(x, 0.0), float) for x in names)), -1)  # [k], or [n, k] by subject
+    raw = numpyro.sample(f"raw_{label}", dist.MultivariateNormal(w * m, scale_tril=(omega**w)[..., None] * chol).to_event(1))
+    phi = m + omega ** (1.0 - w) * (raw - w * m)
+    return {x: phi[:, i] for i, x in enumerate(names)}
+
+
+def bent(name: str, spec: Individual, mean: Any, phi: Any) -> tuple[Any, Any]:
+    """phi and eta of a varying parameter; with a shape, what was drawn is eta itself and phi = mean + (exp(shape eta) - 1) / shape."""
+    if spec.shape is None:
+        return phi, phi - mean
+    return mean + boxcox_eta(phi, sampled(f"shape_{name}", spec.shape)), phi
+
+
+def occasions(name: str, spec: Individual, covariates: Covariates, n: int) -> dict[str, Any]:
+    """`kappa_<param>_<k>` [n] at each of the K sorted levels of the occasion's column, on the transformed scale."""
+    levels = covariates.get(f"levels:{spec.occasion}")
+    if levels is None:
+        raise FitError(f"'{name}' varies over '{spec.occasion}', whose levels are not given. Give covariates['levels:{spec.occasion}'].")
+    kappa = iov(name, sampled(f"gamma_{name}", spec.gamma), n, len(levels))
+    return {f"kappa_{name}_{k}": kappa[:, k] for k in range(len(levels))}
