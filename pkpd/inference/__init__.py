@@ -4,6 +4,26 @@ from pkpd.inference.cohort_model import cohort_model
 from pkpd.inference.fit import Fit, load_fit
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.run import sample
+from pkpd.inference.summaries import Detectable, DetectableJointly, MeanSd, PeakSummary, Responders, SummaryArm
+from pkpd.inference.summary_model import enough_draws, summary_error, summary_log_likelihood, summary_model
 from pkpd.inference.verdict import Verdict
 
-__all__ = ["Fit", "FitProblem", "Sampler", "Verdict", "cohort_model", "load_fit", "sample"]
+__all__ = [
+    "Detectable",
+    "DetectableJointly",
+    "Fit",
+    "FitProblem",
+    "MeanSd",
+    "PeakSummary",
+    "Responders",
+    "Sampler",
+    "SummaryArm",
+    "Verdict",
+    "cohort_model",
+    "enough_draws",
+    "load_fit",
+    "sample",
+    "summary_error",
+    "summary_log_likelihood",
+    "summary_model",
+]

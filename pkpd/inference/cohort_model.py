@@ -40,7 +40,7 @@ def prior_model(problem: FitProblem) -> Callable[..., None]:
 
 def _parameters(problem: FitProblem, weights: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Individual parameters, and the parameters of each observation (standard deviations, cutpoints, ...)."""
-    theta = problem.population.draw(problem.covariates, len(problem.cohort.subjects), weights or {})
+    theta = problem.population.draw(problem.design, len(problem.cohort.subjects), weights or {})
     return theta, {o: problem.observations[o].draw(o) for o in problem.observed_names}
 
 

@@ -54,7 +54,8 @@ class _Tools:
     def __init__(self, space: Space):
         self.space = space
         labels = space.labels()
-        spreads = {f"omega_{n}" for n in space.problem.population.varying}
+        population = space.problem.population
+        spreads = {f"omega_{n}" for n in population.varying} | {f"gamma_{n}" for n in population.occasions}
         self.held = jnp.asarray([n in spreads or n.startswith("chol_") for n in labels])
         self.value_grad = jax.jit(jax.value_and_grad(space.potential))
         self.data = jax.jit(self._data)

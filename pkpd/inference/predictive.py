@@ -38,13 +38,14 @@ class Predictive:
 
     def typical(self, sites: Mapping[str, Any], covariates: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
         """Parameters of a typical subject with each subject's covariates."""
-        return self.problem.population.typical(sites, self.problem.covariates if covariates is None else covariates)
+        own = self.problem.covariates if covariates is None else covariates
+        return self.problem.population.typical(sites, {**own, **self.problem.levels})
 
     def _draw(
         self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int, weights: Mapping[str, Any]
     ) -> dict[str, Any]:
         model = handlers.seed(handlers.substitute(self.problem.population.draw, data=dict(sites)), key)
-        return model(covariates, n, weights)
+        return model({**covariates, **self.problem.levels}, n, weights)
 
     def rows(self, sites: Mapping[str, Any], key: Any) -> dict[str, Any]:
         """`ipred`, `pred`, replicates `dv` (same subjects) and `dv_new` (new subjects), and `log_likelihood`, for each scored row."""
@@ -89,7 +90,9 @@ def grid_predictor(problem: FitProblem, doses: pd.DataFrame, times: np.ndarray, 
     looks = pd.DataFrame({"subject": np.repeat(np.arange(n), len(times)), "time": np.tile(times, n), "rank": 1e12})
     own = problem.predictor.plan
     plan = replace(build_plan(doses, looks, n, intervals=intervals, late_last=own.late > 0, by_record=own.by_record), start=own.start)
-    return Predictor(problem.model, plan, np.zeros(len(looks), int), problem.solver, problem.predictor.free, problem.predictor.at, True)
+    return Predictor(
+        problem.fitted_model, plan, np.zeros(len(looks), int), problem.solver, problem.predictor.free, problem.predictor.at, True
+    )
 
 
 def over_draws(function: Any, sites: Mapping[str, np.ndarray], keys: Any, batch: int | None = 4) -> Any:

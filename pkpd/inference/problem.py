@@ -14,12 +14,14 @@ from numpyro.distributions import Distribution, TransformedDistribution
 from pkpd.data import Cohort
 from pkpd.errors import FitError, choices
 from pkpd.inference.observed_rows import observed_rows
+from pkpd.inference.over_time import fitted_model, levels, wrong_columns
 from pkpd.model import Model, Predictor, predictor
+from pkpd.model.varying import VaryingModel
 from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs, reads_of
 from pkpd.population import Population
 from pkpd.solve import Solver
 
-RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_")
+RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_")
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,7 @@ class FitProblem:
                     found.append(
                         f"'{name}' has an effect of {e.covariate}, which the cohort does not carry. {choices(e.covariate, list(self.cohort.covariates))}"
                     )
-                elif e.covariate in self.cohort.interpolation:
-                    found.append(
-                        f"'{name}' has an effect of {e.covariate}, which changes within a subject, while effects take one value a subject. Let a component "
-                        f"read it (covariates=Covariate('{e.covariate}', ...)), or make a column of its baseline and use that."
-                    )
-        return found
+        return found + wrong_columns(self.population, self.cohort)
 
     def _wrong_noise(self) -> list[str]:
         measured = sorted(set(self.cohort.observations.loc[self.cohort.observations["scored"].astype(bool), "observable"]))
@@ -123,9 +120,25 @@ class FitProblem:
         ]
 
     @cached_property
+    def fitted_model(self) -> Model:
+        """The model with what the population makes change within a subject."""
+        return fitted_model(self.model, self.population, self.cohort)
+
+    @cached_property
     def predictor(self) -> Predictor:
-        at = self.population.at_medians(self.covariates, len(self.cohort.subjects))
-        return predictor(self.model, self.cohort, self.solver, free=self.population.parameters, at=at, strict=True)
+        at = self.population.at_medians(self.design, len(self.cohort.subjects))
+        model = self.fitted_model
+        more = [n for names in model.extra.values() for n in names] if isinstance(model, VaryingModel) else []
+        return predictor(model, self.cohort, self.solver, free=(*self.population.parameters, *more), at=at, strict=True)
+
+    @cached_property
+    def design(self) -> dict[str, Any]:
+        """Covariates by subject, and the levels of occasions and of what changes within a subject: what `Population.draw` reads."""
+        return {**self.covariates, **self.levels}
+
+    @cached_property
+    def levels(self) -> dict[str, Any]:
+        return levels(self.population, self.cohort)
 
     @cached_property
     def covariates(self) -> dict[str, np.ndarray]:
@@ -179,7 +192,7 @@ class FitProblem:
 
     @cached_property
     def population_sites(self) -> list[str]:
-        return self.population.sites(self.covariates) + [s for o in self.observed_names for s in self.observations[o].sites(o)]
+        return self.population.sites(self.design) + [s for o in self.observed_names for s in self.observations[o].sites(o)]
 
     def site_unit(self, site: str) -> str:
         """Unit of a population-level site, for tables."""
@@ -211,6 +224,8 @@ class FitProblem:
         if site.startswith("omega_") and site.removeprefix("omega_") in parameters:
             return parameters[site.removeprefix("omega_")].between
         for name, spec in parameters.items():
+            if site in (f"gamma_{name}", f"shape_{name}"):
+                return spec.gamma if site.startswith("gamma_") else spec.shape
             for e in spec.effects:
                 if e.estimated and site.startswith(f"beta_{name}_{e.covariate}"):
                     return e.beta

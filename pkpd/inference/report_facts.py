@@ -55,6 +55,7 @@ def _sampled(problem: FitProblem) -> list[dict[str, Any]]:
 def _meaning(site: str) -> str:
     kind, _, rest = site.partition("_")
     words = {"omega": "between-subject sd of", "sigma": "residual sd of", "beta": "covariate effect on", "corr": "correlation of"}
+    words |= {"gamma": "between-occasion sd of", "shape": "Box-Cox shape of eta of"}
     return f"{words.get(kind, '')} {rest.removeprefix('add_')}".strip()
 
 

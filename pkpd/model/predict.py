@@ -21,6 +21,7 @@ from pkpd.events.schedule import Schedule
 from pkpd.model.administer import Administered, on_records
 from pkpd.model.model import Model
 from pkpd.model.steady import FAULTS, growing_states, line_rhs, place_steady, refuse_steady, segment_covariates, steady_states
+from pkpd.model.varying import check_cohort
 from pkpd.solve import Chosen, Events, Solution, Solver, Status, choose
 from pkpd.solve.general import finish_from
 from pkpd.solve.stiffness import Stiffness, measure
@@ -210,6 +211,7 @@ def predictor(
         raise ModelError(
             f"{model.name} reads the covariate '{missing[0]}', which {cohort.name} does not carry. {choices(missing[0], list(cohort.covariates))}"
         )
+    check_cohort(model, cohort)
     names = cohort.observations["observable"].tolist()
     unknown = sorted(set(names) - set(model.observable_names))
     if unknown:

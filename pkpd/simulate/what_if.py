@@ -89,8 +89,8 @@ def _arm(
     problem: FitProblem, regimen: Regimen, name: str, times: Any, table: pd.DataFrame, subjects: str, sites: Any, keys: Any, weights: Any
 ) -> np.ndarray:
     """[draw, time, observable, subject]"""
-    read = {*problem.model.covariate_names, *(SIZES[size][0] for size in regimen.for_model(problem.model).sizes)}
-    arm: Design = design(problem.model, regimen, times, table[[c for c in table if c in read]], name, solver=problem.solver)
+    read = {*problem.fitted_model.covariate_names, *(SIZES[size][0] for size in regimen.for_model(problem.model).sizes)}
+    arm: Design = design(problem.fitted_model, regimen, times, table[[c for c in table if c in read]], name, solver=problem.solver)
     predictive = Predictive(problem, weights)
     covariates = {c: table[c].to_numpy(float) for c in table}
 
