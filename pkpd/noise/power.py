@@ -20,7 +20,7 @@ from pkpd.noise.wrapped import need_error, need_prior, plain, residual_scale
 
 
 def power_error(sd: Any, power: Any) -> ResidualError:
-    """A spread that grows as a power of the prediction: y = f + e, e ~ N(0, sigma |f|^power).
+    """A spread that grows as a power of the prediction: ``y = f + e, e ~ N(0, sigma |f|^power)``.
 
     `sd`: prior of sigma in (observable's unit)^(1 - power), or a number above 0. `power`: prior above 0, or a number from 0 (additive) on;
     1 is proportional. Returns a `ResidualError` with prefixes sigma and power. Raises `FitError`. Source: Carroll & Ruppert 1988.
