@@ -16,7 +16,7 @@ from numpyro.distributions import constraints
 from pkpd.errors import FitError, choices
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
-from pkpd.noise.wrapped import need_prior, where
+from pkpd.noise.wrapped import need_prior, refuse_censored, where
 
 
 def log1mexp(gap: Any) -> Any:
@@ -103,10 +103,7 @@ class Discrete(Observation):
         return [
             f"{where(rows, i)}: '{rows.observable}' is {rows.dv[i]:g}, and {self.kind} takes {span}; mend the row."
             for i in np.flatnonzero(bad)
-        ] + [
-            f"{where(rows, i)}: '{rows.observable}' is marked as censored, and {self.kind} takes CENS 0 only; mend the row."
-            for i in np.flatnonzero(rows.cens != 0)
-        ]
+        ] + refuse_censored(rows, self.kind)
 
     def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> Any:
         return self.make(f, values)

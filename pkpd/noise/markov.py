@@ -14,7 +14,7 @@ from pkpd.errors import FitError
 from pkpd.noise.discrete import Classes
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
-from pkpd.noise.wrapped import need_prior, previous_row, where
+from pkpd.noise.wrapped import need_prior, previous_row, refuse_censored, where
 
 _MOST = 1e4  # expected jumps in an interval, beyond which the chain has long been stationary
 
@@ -34,7 +34,7 @@ class MarkovChain(Observation):
         return [
             f"{where(rows, i)}: '{rows.observable}' is {rows.dv[i]:g}, and markov_chain takes states 0 to {self.states - 1}; mend the row."
             for i in np.flatnonzero(~np.isin(rows.dv, np.arange(self.states)))
-        ]
+        ] + refuse_censored(rows, "markov_chain")
 
     def _intensities(self, f: Any, values: list, gap: np.ndarray) -> Any:
         i, j = np.array(self.pairs).T

@@ -13,7 +13,7 @@ from pkpd.noise.discrete import Classes
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
 from pkpd.noise.tails import log_below, log_between
-from pkpd.noise.wrapped import need_prior, where
+from pkpd.noise.wrapped import need_prior, refuse_censored, where
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Recist(Observation):
         return [
             f"{where(rows, i)}: '{rows.observable}' is {rows.dv[i]:g}, and recist takes 1 (CR or PR), 2 (SD) or 3 (PD); mend the row."
             for i in np.flatnonzero(~np.isin(rows.dv, (1.0, 2.0, 3.0)))
-        ]
+        ] + refuse_censored(rows, "recist")
 
     def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> Classes:
         r = jnp.log(jnp.maximum(f, TINY)) - jnp.log(jnp.maximum(also(self.reads[0]), TINY))

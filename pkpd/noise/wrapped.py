@@ -68,3 +68,11 @@ def missing(rows: ObservedRows, column: str, word: str, cure: str) -> list[str]:
     if values is None:
         return [f"{word} needs the column {column} of every row of '{rows.observable}'; the data have none. {cure}"]
     return [f"{where(rows, i)}: {word} needs a value in {column}, and it is empty. {cure}" for i in np.flatnonzero(~np.isfinite(values))]
+
+
+def refuse_censored(rows: ObservedRows, word: str) -> list[str]:
+    """Sentences on censored rows of an endpoint that has no limits."""
+    return [
+        f"{where(rows, i)}: '{rows.observable}' is marked as censored, and {word} takes CENS 0 only; mend the row."
+        for i in np.flatnonzero(rows.cens != 0)
+    ]

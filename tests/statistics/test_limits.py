@@ -15,7 +15,10 @@ from pkpd import (
     last_positive,
     limits_by,
     lognormal_error,
+    markov_chain,
+    poisson_count,
     power_error,
+    recist,
     student_error,
 )
 from pkpd.errors import FitError
@@ -227,6 +230,13 @@ def _on_grid(observation, values, data, grid):
     wide = rows(np.tile(data.dv, g), np.tile(data.cens, g))
     terms = observation.law(jnp.asarray(np.repeat(np.exp(grid), n)), values, wide, None).log_prob(jnp.asarray(wide.dv))
     return np.asarray(terms).reshape(g, n).sum(1)
+
+
+@pytest.mark.parametrize("endpoint", [markov_chain({(0, 1): 0.1}), recist(0.1, 0.2, baseline="sld0"), poisson_count()])
+def test_an_endpoint_without_limits_refuses_censored_rows(endpoint):
+    word = {"markov chain": "markov_chain"}.get(endpoint.kind, endpoint.kind)
+    told = endpoint.check(rows(np.ones(2), np.array([0, 1])))
+    assert told == [f"Row 2, subject 1: 'y' is marked as censored, and {word} takes CENS 0 only; mend the row."]
 
 
 def test_sentences():
