@@ -53,7 +53,7 @@ from pkpd.noise import (
     time_to_event,
     zero_inflated,
 )
-from pkpd.population import Correlation, Population, boxcox, fixed, logit_normal, lognormal, normal, tied
+from pkpd.population import Correlation, Population, boxcox, fixed, logit_normal, lognormal, normal, subpopulations, tied
 from pkpd.simulate import Bands, simulate, stream_bands, what_if
 from pkpd.solve import Solver
 
@@ -147,6 +147,7 @@ __all__ = [
     "solver_check",
     "stream_bands",
     "student_error",
+    "subpopulations",
     "sum_of",
     "summary_error",
     "summary_log_likelihood",

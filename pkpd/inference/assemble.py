@@ -14,6 +14,7 @@ from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.cohort_model import prior_model
 from pkpd.inference.event_facts import event_facts
 from pkpd.inference.geometry import Geometry
+from pkpd.inference.kinds import kinds
 from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import provenance
@@ -37,7 +38,9 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
     )
     summary = summarise(posterior, problem.population_sites)
     predictive = Predictive(problem, geometry.weights)
-    flat = {n: sites[n].reshape(-1, *sites[n].shape[2:]) for n in space.latent}
+    flat = {
+        n: sites[n].reshape(-1, *sites[n].shape[2:]) for n in [*space.latent, *(["subpopulation"] if problem.population.mixture else [])]
+    }
     groups = {"posterior": posterior, "sample_stats": stats, "prior": prior_draws(problem, k_prior)}
     groups |= _row_groups(problem, predictive, flat, k_rows, draws.z.shape[:2])
     check = _checked(problem, posterior, geometry, groups["log_likelihood"]["dv"])
@@ -57,9 +60,10 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
 def _sites(space: Space, geometry: Geometry, z: np.ndarray) -> dict[str, np.ndarray]:
     """Every sampled and deterministic site [chain, draw, ...]."""
 
-    def one(values: Any, _: Any) -> dict[str, Any]:
+    def one(values: Any, key: Any) -> dict[str, Any]:
         trace = space.trace_at(values["z"], geometry.weights)
-        return {n: s["value"] for n, s in trace.items() if s["type"] in ("sample", "deterministic") and n != "dv"}
+        found = {n: s["value"] for n, s in trace.items() if s["type"] in ("sample", "deterministic") and n != "dv"}
+        return found | kinds(space.problem, trace, found, key)
 
     flat = z.reshape(-1, z.shape[-1])
     out = over_draws(one, {"z": flat}, jax.random.split(jax.random.PRNGKey(0), len(flat)), batch=64)
@@ -72,6 +76,8 @@ def _posterior(problem: FitProblem, sites: Mapping[str, np.ndarray]) -> xr.Datas
     for name in problem.population.varying:
         for site in (f"{name}_i", f"eta_{name}"):
             data[site] = (("chain", "draw", "subject"), sites[site])
+    if problem.population.mixture:
+        data["subpopulation"] = (("chain", "draw", "subject"), sites["subpopulation"])
     shape = next(iter(sites.values())).shape
     data |= {
         n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(("raw_", "chol_"))

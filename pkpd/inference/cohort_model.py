@@ -10,7 +10,8 @@ import numpy as np
 import numpyro
 
 from pkpd.inference.problem import FitProblem
-from pkpd.noise import Joined, Measurement
+from pkpd.noise import Joined, Measurement, Mixed
+from pkpd.population.mixture import SHARES, of_kind
 
 
 def cohort_model(problem: FitProblem) -> Callable[..., None]:
@@ -44,9 +45,14 @@ def _parameters(problem: FitProblem, weights: Mapping[str, Any] | None) -> tuple
     return theta, {o: problem.observations[o].draw(o) for o in problem.observed_names}
 
 
-def measurement(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Measurement | Joined:
-    """The distribution of every scored row under individual parameters and the parameters of each observation."""
-    return _plain(problem, theta, sds) if problem.plain else _joined(problem, theta, sds)
+def measurement(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Measurement | Joined | Mixed:
+    """The distribution of every scored row under individual parameters and the parameters of each observation; summed over kinds left open."""
+    one = _plain if problem.residual_only else _joined
+    if SHARES not in theta:
+        return one(problem, theta, sds)
+    laws = [one(problem, of_kind(theta, k + 1), sds) for k in range(len(theta[SHARES]))]
+    subject = problem.cohort.observations["subject"].to_numpy(int)[problem.rows.index]
+    return Mixed(laws, theta[SHARES], subject, len(problem.cohort.subjects))
 
 
 def _plain(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Measurement:

@@ -18,6 +18,7 @@ from pkpd.events.plan import build_plan
 from pkpd.inference.cohort_model import measurement, sds_from
 from pkpd.inference.problem import FitProblem
 from pkpd.model import Predictor
+from pkpd.population.mixture import drawn_kind, settled
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,18 +29,23 @@ class Predictive:
     weights: Mapping[str, Any]
 
     def individual(self, sites: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters of the cohort's own subjects."""
+        """Parameters of the cohort's own subjects; with subpopulations of the kinds in `sites["subpopulation"]`."""
+        return settled(self.all_kinds(sites), sites.get("subpopulation"))
+
+    def all_kinds(self, sites: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters of the cohort's own subjects; with subpopulations in every kind."""
         return self._draw(sites, jax.random.PRNGKey(0), self.problem.covariates, len(self.problem.cohort.subjects), self.weights)
 
     def new(self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int) -> dict[str, Any]:
         """Parameters of n new subjects: population values from `sites`, random effects drawn."""
         population = {k: v for k, v in sites.items() if not k.startswith("raw_")}
-        return self._draw(population, key, covariates, n, {})
+        return drawn_kind(self._draw(population, key, covariates, n, {}), jax.random.fold_in(key, 1), n)
 
     def typical(self, sites: Mapping[str, Any], covariates: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
-        """Parameters of a typical subject with each subject's covariates."""
+        """Parameters of a typical subject with each subject's covariates, of the subject's kind (of the first for other subjects)."""
         own = self.problem.covariates if covariates is None else covariates
-        return self.problem.population.typical(sites, {**own, **self.problem.levels})
+        kind = sites.get("subpopulation") if covariates is None else 1
+        return settled(self.problem.population.typical(sites, {**own, **self.problem.levels}), kind)
 
     def _draw(
         self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int, weights: Mapping[str, Any]
@@ -55,12 +61,13 @@ class Predictive:
         own, typical = self.individual(sites), self.typical(sites)
         new = self.new(sites, keys[0], problem.covariates, len(problem.cohort.subjects))
         here = measurement(problem, own, sds)
+        whole = self.all_kinds(sites) if problem.population.mixture else None
         return {
             "ipred": problem.predictor(own)[rows.index],
             "pred": problem.predictor(typical)[rows.index],
             "dv": here.sample(keys[1]),
             "dv_new": measurement(problem, new, sds).sample(keys[2]),
-            "log_likelihood": here.log_prob(jnp.asarray(rows.dv)),
+            "log_likelihood": (here if whole is None else measurement(problem, whole, sds)).log_prob(jnp.asarray(rows.dv)),
         }
 
     @cached_property

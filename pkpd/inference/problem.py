@@ -22,6 +22,7 @@ from pkpd.population import Population
 from pkpd.solve import Solver
 
 RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_")
+RESERVED += ("share_", "shift_", "split_", "subpopulation")
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ class FitProblem:
             if name not in self.model.param_names:
                 found.append(f"Population names '{name}', which {self.model.name} does not have. {choices(name, self.model.param_names)}")
                 continue
-            if name.startswith(RESERVED):
-                found.append(f"'{name}' begins like a site of the fit ({', '.join(RESERVED)}); give the parameter another name.")
+            like = [x for x in RESERVED if name.startswith(x)]
+            if like:
+                found.append(f"'{name}' begins like a site of the fit ({like[0]}...); give the parameter another name.")
             support = self.model.param(name).support
             wants = {"positive": ("log",), "nonnegative": ("log", "identity"), "unit": ("logit",), "real": ("identity", "log", "logit")}[
                 support
@@ -175,9 +177,14 @@ class FitProblem:
         return {o: self.noise[o].bound(self.observed_rows[o]) for o in self.observed_names}
 
     @cached_property
-    def plain(self) -> bool:
-        """Whether every observation is a residual error alone, so that all rows are one normal law."""
+    def residual_only(self) -> bool:
+        """Whether every observation is a residual error alone."""
         return all(type(o) is ResidualError for o in self.observations.values())
+
+    @property
+    def plain(self) -> bool:
+        """Whether all rows are one normal law: residual errors alone, and subjects of one kind."""
+        return self.residual_only and self.population.mixture is None
 
     def _wrong_rows(self) -> list[str]:
         """What the observations cannot score; and other observables that they read and the model does not have."""
@@ -229,6 +236,9 @@ class FitProblem:
             for e in spec.effects:
                 if e.estimated and site.startswith(f"beta_{name}_{e.covariate}"):
                     return e.beta
+        mixture = self.population.mixture
+        if mixture is not None and mixture.prior(site) is not None:
+            return mixture.prior(site)
         for o, error in self.observations.items():
             for prefix, prior in error.priors:
                 if site == f"{prefix}_{o}":

@@ -93,7 +93,7 @@ def log_likelihoods(problem: FitProblem, posterior: xr.Dataset, weights: Mapping
     sites = _thinned(posterior, [str(n) for n in posterior.data_vars if str(n).startswith(("raw_", "chol_")) or n in known], draws)
 
     def one(values: Any, _: Any) -> Any:
-        return jnp.sum(measurement(problem, predictive.individual(values), sds_from(problem, values)).log_prob(dv))
+        return jnp.sum(measurement(problem, predictive.all_kinds(values), sds_from(problem, values)).log_prob(dv))
 
     keys = jax.random.split(jax.random.PRNGKey(0), len(next(iter(sites.values()))))
     # One draw after another: together they would copy an adaptive solver's whole tape at each step, which is 50 times slower.

@@ -49,6 +49,10 @@ def virtual_subjects(
             raise FitError(f"The summaries need a value of the site '{site['name']}'. {choices(site['name'], sites)}")
         return sites[site["name"]]
 
+    if population.mixture is not None:
+        raise FitError(
+            "Published summaries under subpopulations are not supported: leave `mixture` out of the Population of the summaries."
+        )
     with handlers.block():
         model = handlers.seed(handlers.substitute(population.draw, substitute_fn=value), jax.random.PRNGKey(0))
         return model(covariates, len(normals), {})

@@ -9,6 +9,7 @@ from pkpd.noise.law import Observation, ObservedRows, on_logs, reads_of
 from pkpd.noise.markov import markov_chain
 from pkpd.noise.measurement import Measurement
 from pkpd.noise.methods import limits_by
+from pkpd.noise.mixed import Mixed
 from pkpd.noise.power import power_error, student_error
 from pkpd.noise.recist import recist
 from pkpd.noise.residual import ResidualError, additive_error, combined_error, lognormal_error, proportional_error
@@ -17,6 +18,7 @@ from pkpd.noise.serial import autoregressive, correlated
 __all__ = [
     "Joined",
     "Measurement",
+    "Mixed",
     "Observation",
     "ObservedRows",
     "ResidualError",

@@ -8,6 +8,7 @@ of a Box-Cox parameter the normal eta before it is bent). `raw_occ_<param>` [N, 
     raw_i ~ N(w m_i, omega^w),  phi_i = m_i + omega^(1-w) (raw_i - w m_i)
 so w = 1 is centred, w = 0 non-centred, and the law of phi_i is N(m_i, omega) for any w (Papaspiliopoulos 2007; Gorinova 2020).
 A correlated group does the same column by column, its raw_i joined by the correlation's Cholesky factor; each parameter keeps its own w.
+With subpopulations (`mixture.py`) besides `share_2` and `shift_<param>_<k>`; `<param>_i` is then told for the subject's own kind.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pkpd.errors import FitError, choices
 from pkpd.population import draw as parts
 from pkpd.population.blocks import iiv
 from pkpd.population.medians import typical_value
+from pkpd.population.mixture import SHARES, Mixture
 from pkpd.population.parameters import Individual
 
 
@@ -41,7 +43,7 @@ class Population:
     """How parameters vary over subjects, by name; a parameter not named stays at the model's typical value.
 
     Write `Population(CL=lognormal(...), V=lognormal(...), correlation=("CL", "V"))`; `correlation` is one group of names, or a
-    `Correlation`, or a sequence of those. Raises `FitError` for names that do not fit.
+    `Correlation`, or a sequence of those; `mixture` is `subpopulations(...)` where subjects are of unknown kinds. Raises `FitError` for names that do not fit.
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal
@@ -49,14 +51,17 @@ class Population:
     ('CL',)
     """
 
-    def __init__(self, correlation: Any = (), **parameters: Any):  # Individual, checked with a sentence
+    def __init__(self, correlation: Any = (), mixture: Any = None, **parameters: Any):  # Individual, checked with a sentence
         wrong = [n for n, v in parameters.items() if not isinstance(v, Individual)]
         if wrong:
             raise FitError(
                 f"Population({wrong[0]}=...) takes lognormal(...), logit_normal(...), normal(...), fixed(...) or tied(...), not {parameters[wrong[0]]!r}."
             )
         self.parameters: dict[str, Individual] = dict(parameters)
+        if not isinstance(mixture, Mixture | None):
+            raise FitError(f"Population(mixture={mixture!r}) takes subpopulations(shares, CL=prior), not {type(mixture).__name__}.")
         self.correlation = _groups(correlation)
+        self.mixture: Mixture | None = mixture
         self._check()
 
     def _check(self) -> None:
@@ -79,6 +84,15 @@ class Population:
                 )
             if target in self.occasions:
                 raise FitError(_loose(name, target, f"varies over '{self.occasions[target]}'"))
+        self._check_mixture()
+
+    def _check_mixture(self) -> None:
+        free = [n for n, v in self.parameters.items() if v.tied_to is None]
+        for name in self.mixture.steps if self.mixture else ():
+            if name not in free:
+                raise FitError(
+                    f"subpopulations names '{name}', which is not a free or fixed parameter of this Population. {choices(name, free)}"
+                )
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -96,12 +110,15 @@ class Population:
         return {n: v.occasion for n, v in self.parameters.items() if v.occasion is not None}
 
     def at_medians(self, covariates: parts.Covariates, n_subjects: int) -> dict[str, np.ndarray]:
-        """Each parameter of each subject [N] with every prior at its median and no random effect (kappa 0), covariate effects included."""
+        """Each parameter of each subject [N] with every prior at its median and no random effect (kappa 0), covariate effects included.
+
+        With subpopulations: of the first kind.
+        """
         with jax.ensure_compile_time_eval():  # numbers, also when asked for while a model is traced
             quiet = handlers.seed(handlers.substitute(self.draw, substitute_fn=typical_value), jax.random.PRNGKey(0))
             with handlers.block():
                 found = quiet(covariates, n_subjects, {})
-        return {n: np.broadcast_to(np.asarray(v, float), (n_subjects,)) for n, v in found.items()}
+        return {n: np.broadcast_to(np.asarray(v, float), (n_subjects,)) for n, v in found.items() if "@" not in n}
 
     def sites(self, covariates: parts.Covariates) -> list[str]:
         """Names of the population-level sites, in report order."""
@@ -110,6 +127,7 @@ class Population:
         names += [s for n, v in all_of for e in v.effects if e.estimated for s in parts.columns(n, e, covariates)]
         for word, prior in (("omega", "between"), ("gamma", "gamma"), ("shape", "shape")):
             names += [f"{word}_{n}" for n, v in all_of if isinstance(getattr(v, prior), Distribution)]
+        names += self.mixture.sites if self.mixture else []
         return names + [f"corr_{a}_{b}" for g in self.correlation for i, a in enumerate(g.names) for b in g.names[i + 1 :]]
 
     def draw(self, covariates: parts.Covariates, n_subjects: int, weights: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +150,7 @@ class Population:
         more = {k: v for _, slopes in made.values() for k, v in slopes.items()}
         for n in self.occasions:
             more |= parts.occasions(n, self.parameters[n], covariates, n_subjects)
-        return self._with_tied(theta) | more
+        return self._in_kinds(theta, self.mixture.draw() if self.mixture else None) | more
 
     def typical(self, sites: Mapping[str, Any], covariates: parts.Covariates) -> dict[str, Any]:
         """Parameters of a typical subject (eta = 0) with each subject's covariates, and slopes as from `draw`, from values of the sites."""
@@ -143,7 +161,21 @@ class Population:
                 m = v.forward(sites[n] if v.prior is not None else v.value)
                 added, slopes = parts.effects(n, v, covariates, lambda s, e: sites[s] if e.estimated else e.beta)
                 theta[n], more = v.back(m + added), more | slopes
-        return self._with_tied(theta) | more
+        kinds = self.mixture.values(lambda s, prior: sites.get(s, prior)) if self.mixture else None
+        return self._in_kinds(theta, kinds) | more
+
+    def _in_kinds(self, theta: dict[str, Any], kinds: tuple[Any, dict[str, Any]] | None) -> dict[str, Any]:
+        """Tied parameters added; and where there are subpopulations, what differs in each of them as `<param>@<k>`."""
+        found = self._with_tied(theta)
+        if kinds is None:
+            return found
+        log_shares, shifts = kinds
+        for k in range(1, len(log_shares)):
+            spec = self.parameters
+            moved = {n: spec[n].back(spec[n].forward(theta[n]) + x[k]) for n, x in shifts.items()}
+            other = self._with_tied(theta | moved)
+            found |= {f"{n}@{k + 1}": other[n] for n in other if n in moved or spec[n].tied_to in moved}
+        return found | {SHARES: log_shares}
 
     def _with_tied(self, theta: dict[str, Any]) -> dict[str, Any]:
         return theta | {n: v.times * theta[v.tied_to] for n, v in self.parameters.items() if v.tied_to is not None}

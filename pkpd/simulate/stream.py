@@ -20,6 +20,7 @@ from pkpd.events import Regimen
 from pkpd.model import Model, Predictor
 from pkpd.population import Population
 from pkpd.population.medians import typical_value
+from pkpd.population.mixture import drawn_kind
 from pkpd.simulate.bands import Bands, checked_quantiles
 from pkpd.simulate.grid import design
 from pkpd.simulate.parameters import subject_parameters
@@ -135,7 +136,8 @@ def _from_population(population: Population, covariates: Mapping[str, float], ke
     """Population values at the medians of their priors, random effects drawn."""
     held = lambda site: None if str(site["name"]).startswith("raw_") else typical_value(site)  # noqa: E731
     drawn = handlers.seed(handlers.substitute(population.draw, substitute_fn=held), key)
-    return drawn({c: np.full(n, float(v)) for c, v in covariates.items()}, n, {})
+    theta = drawn({c: np.full(n, float(v)) for c, v in covariates.items()}, n, {})
+    return drawn_kind(theta, jax.random.fold_in(key, 1), n)
 
 
 def _subjects(model: Model, draw: Callable[[Any, int], Mapping[str, Any]], key: Any) -> Iterator[Theta]:

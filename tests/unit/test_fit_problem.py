@@ -79,7 +79,4 @@ def test_a_parameter_named_like_a_site_is_refused():
     cohort = read_cohort(table, model=model, units={"TIME": "h", "AMT": "mg", "DV": "mg"})
     with pytest.raises(FitError) as caught:
         FitProblem(model, cohort, small.Population(omega_CL=lognormal(dist.LogNormal(0, 1))), {"cp": additive_error(1.0)}, name="unlucky")
-    assert str(caught.value) == (
-        "unlucky: 'omega_CL' begins like a site of the fit (omega_, sigma_, beta_, corr_, eta_, raw_, chol_, "
-        "gamma_, kappa_, slope_, shape_); give the parameter another name."
-    )
+    assert str(caught.value) == ("unlucky: 'omega_CL' begins like a site of the fit (omega_...); give the parameter another name.")
