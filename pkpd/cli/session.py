@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,13 @@ def fit_and_write(problem: FitProblem, settings: Settings) -> int:
     seed = DEFAULT_SEED if settings.seed is None else settings.seed
     with telling() as log, result_folder(place) as draft:
         log.info("%s: seed %d%s%s", problem.name, seed, " (default)" if settings.seed is None else "", ", quick" if settings.quick else "")
-        fit = sample(problem, seed=seed, **settings.sampler)
+        unfinished = place.with_name(f".{place.name}.unfinished")
+        fit = sample(problem, seed=seed, checkpoint=unfinished, **settings.sampler)
         fit.save(draft)
+        if fit.verdict.converged:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            log.info("kept in %s: the same command, with more --draws, goes on from here", unfinished)
         runs = _what_if(problem, fit, draft, log)
         log.info("drawing the report")
         write_report(fit, draft, what_if=runs)

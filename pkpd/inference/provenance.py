@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from pkpd.inference.problem import FitProblem, Sampler
 
@@ -28,9 +29,27 @@ def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, An
         "model": {"name": problem.model.name, "digest": problem.model.digest},
         "data": {"source": Path(problem.cohort.source).name, "sha256": problem.cohort.sha256},
         "versions": {n: _version(n) for n in PACKAGES} | {"python": platform.python_version()},
-        "machine": {"backend": jax.default_backend(), "processor": platform.machine(), "x64": bool(jax.config.jax_enable_x64)},
+        "machine": {
+            "backend": jax.default_backend(),
+            "processor": platform.machine(),
+            "x64": bool(jax.config.jax_enable_x64),
+            "instructions": _instructions(),
+        },
         "commit": _commit(),
     }
+
+
+def facts(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, Any]:
+    """What must be the same for two runs to make the same draws: `provenance` without time, commit, words, and the number of draws (more go on)."""
+    told = provenance(problem, sampler, seed)
+    told["solver"].pop("reason")
+    told["sampler"].pop("draws")
+    return {k: told[k] for k in ("name", "seed", "sampler", "solver", "model", "data", "versions", "machine")}
+
+
+def _instructions() -> list[str]:
+    """Instruction sets beyond the baseline that this processor has: another one may round differently."""
+    return np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
 
 
 def _version(package: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,9 +12,11 @@ import jax
 from pkpd.errors import FitError
 from pkpd.inference.assemble import assemble
 from pkpd.inference.certificate import SolverCheck
+from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.fit import Fit
-from pkpd.inference.geometry import find_geometry
+from pkpd.inference.geometry import Geometry, find_geometry
 from pkpd.inference.problem import FitProblem, Sampler
+from pkpd.inference.provenance import facts
 from pkpd.inference.sample import run_nuts
 from pkpd.inference.space import Space
 from pkpd.solve.choose import waiting
@@ -21,11 +24,21 @@ from pkpd.solve.choose import waiting
 log = logging.getLogger("pkpd")
 
 
-def sample(problem: FitProblem, *, seed: Any, sampler: Sampler | None = None, progress: bool = True, **changes: Any) -> Fit:
+def sample(
+    problem: FitProblem,
+    *,
+    seed: Any,
+    sampler: Sampler | None = None,
+    progress: bool = True,
+    checkpoint: str | Path | None = None,
+    **changes: Any,
+) -> Fit:
     """Fit a problem with NUTS: start at typical values, find the mode with spreads held, take the Fisher metric there, sample, label, judge.
 
     `seed` is required; `sampler` or its fields (`chains=`, `draws=`, ...) replace the problem's settings. Needs float64.
-    Raises `FitError` when float64 is off or the start is impossible (naming subjects and rows). Ctrl-C keeps the draws made so far.
+    Ctrl-C keeps the draws made so far. `checkpoint` is a folder that keeps where the fit stands, every few seconds: the same call after an interruption,
+    a crash or a kill goes on from there and ends with the same draws. It is left for the caller to remove once the fit is saved.
+    Raises `FitError` when float64 is off or the start is impossible (naming subjects and rows).
 
     >>> fit = sample(problem, seed=1)                                                      # doctest: +SKIP
     """
@@ -42,10 +55,29 @@ def sample(problem: FitProblem, *, seed: Any, sampler: Sampler | None = None, pr
     if problem.solver.when == "wait":
         log.info("choosing the solver (the first time, its machine code is compiled: some seconds)")
     log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
-    geometry = find_geometry(space, log.info)
+    kept = Checkpoint(checkpoint, facts(problem, settings, seed)) if checkpoint is not None else None
+    geometry = _geometry(space, kept)
     log.info("centring weights: %s", ", ".join(f"{k} {float(v):.2f}" for k, v in geometry.weights.items()) or "none")
-    draws = run_nuts(space, geometry, settings, seed, progress)
+    draws = run_nuts(space, geometry, settings, seed, progress, kept)
     log.info("labelling draws and predicting")
     tree = assemble(space, geometry, draws, settings, seed)
     log.info("solver check: %s", SolverCheck.from_json(tree.attrs["solver_check"]).verdict)
     return Fit(tree, problem)
+
+
+def _geometry(space: Space, kept: Checkpoint | None) -> Geometry:
+    """The start and metric, from the checkpoint where an unfinished fit of the same density is there."""
+    found = kept.geometry() if kept is not None else None
+    if found is not None and kept is not None:
+        now = float(jax.jit(space.potential)(found.mode, found.weights))
+        if abs(now - found.potential) > 1e-8 * (1 + abs(now)):
+            raise FitError(
+                f"The unfinished fit in {kept.folder} has another density at its start (-log density {found.potential:.10g}, now {now:.10g}): the model, "
+                "data or priors have changed. Remove that folder to begin anew."
+            )
+        log.info("going on with the unfinished fit in %s", kept.folder)
+        return found
+    geometry = find_geometry(space, log.info)
+    if kept is not None:
+        kept.keep_geometry(geometry)
+    return geometry

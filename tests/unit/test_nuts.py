@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pkpd.inference.chain import warmup_windows
 from pkpd.inference.nuts import CHUNK, build
-from pkpd.inference.sample import warmup_windows
 
 SD = jnp.array([1.0, 0.2, 3.0])
 

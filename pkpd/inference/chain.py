@@ -1,0 +1,105 @@
+"""One chain as a list of chunks: warm-up windows that double in length, each ending in a refreshed metric, then draws."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from pkpd.inference.checkpoint import EVERY, Checkpoint
+from pkpd.inference.nuts import CHUNK, Info
+from pkpd.inference.problem import Sampler
+
+
+@dataclass(eq=False)
+class Done:
+    """What a chain has made: chunks of draws (each a list of arrays), step size, divergences of the warm-up."""
+
+    rows: list[Any] = field(default_factory=list)
+    step: float = 0.0
+    divergent: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """Runs chain `number` chunk after chunk; begins where its checkpoint stands."""
+
+    begin: Callable
+    advance: Callable
+    refresh: Callable
+    size: int
+    sampler: Sampler
+    stop: threading.Event
+    bar: Any
+    lock: Any
+    checkpoint: Checkpoint | None = None
+
+    def run(self, number: int, key: Any, device: Any) -> Done:
+        schedule = [*warmup_chunks(self.sampler.warmup), *[(False, False)] * -(-self.sampler.draws // CHUNK)]
+        first, walk, done = self._start(number, key, device)
+        last, wait = time.monotonic(), EVERY
+        at = first
+        for adapt, renew in schedule[first:]:
+            if self.stop.is_set():
+                break
+            walk, info = self._chunk(walk, adapt)
+            done.divergent += int(info.diverging.sum()) if adapt else 0
+            done.rows += [] if adapt else [list(info)]
+            walk = self.refresh(walk) if renew else walk
+            at += 1
+            if self.checkpoint is not None and time.monotonic() - last > wait:
+                last, wait = self._keep(number, at, walk, done)
+        if self.checkpoint is not None and at > first:
+            self._keep(number, at, walk, done)
+        done.step = float(np.exp(walk.log_step_mean))
+        return done
+
+    def _start(self, number: int, key: Any, device: Any) -> tuple[int, Any, Done]:
+        """Chunks done, the walk there, and its draws."""
+        start, walk_key = jax.random.split(jax.device_put(key, device))
+        walk = self.begin(walk_key, 0.5 * jax.random.normal(start, (self.size,)))
+        kept = self.checkpoint.chain(number) if self.checkpoint is not None else None
+        if kept is None:
+            return 0, walk, Done()
+        walk = jax.tree.unflatten(jax.tree.structure(walk), [jax.device_put(x, device) for x in kept.walk])
+        with self.lock:
+            self.bar.update(kept.done * CHUNK)
+        return kept.done, walk, Done([kept.rows] if kept.rows else [], divergent=kept.divergent)
+
+    def _keep(self, number: int, at: int, walk: Any, done: Done) -> tuple[float, float]:
+        """Write the state; the next one comes no sooner than twenty times as long as this took."""
+        began = time.monotonic()
+        assert self.checkpoint is not None
+        self.checkpoint.keep_chain(number, at, walk, done.rows, done.divergent)
+        ended = time.monotonic()
+        return ended, max(EVERY, 20 * (ended - began))
+
+    def _chunk(self, walk: Any, adapt: bool) -> tuple[Any, Info]:
+        walk, info = self.advance(walk, adapt)
+        info = Info(*(np.asarray(x) for x in info))
+        with self.lock:
+            self.bar.update(CHUNK)
+            self.bar.told(adapt, info)
+        return walk, info
+
+
+def warmup_windows(warmup: int) -> list[tuple[int, bool]]:
+    """(chunks, refresh the metric after?) : a first window to find the typical set, windows that double, a last one for the step size alone."""
+    chunks = max(1, round(warmup / CHUNK))
+    last = max(1, chunks // 8)
+    windows, length, left = [], max(1, chunks // 12), chunks - last
+    while left > 0:
+        take = left if left < 3 * length else length
+        windows.append((take, True))
+        left, length = left - take, 2 * length
+    return [*windows, (last, False)]
+
+
+def warmup_chunks(warmup: int) -> list[tuple[bool, bool]]:
+    """(adapt, refresh the metric after) of each chunk of the warm-up."""
+    return [(True, renew and i == n - 1) for n, renew in warmup_windows(warmup) for i in range(n)]

@@ -1,0 +1,87 @@
+"""A fit that was cut short goes on from where it stood and ends with the draws of one that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pkpd import FitError, sample
+from pkpd.inference import chain, checkpoint
+from pkpd.inference.checkpoint import Checkpoint, differences
+from pkpd.inference.run import _geometry
+from pkpd.inference.space import Space
+from tests import small
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_crash_in_warm_up_or_while_drawing_changes_no_draw(tmp_path, monkeypatch):
+    """Crashes come after 2 chunks (warm-up) and 6 (drawing) of 8; states are written after every chunk."""
+    whole = small.fit()
+    monkeypatch.setattr(chain, "EVERY", 0.0)
+    place, keep = tmp_path / "unfinished", Checkpoint.keep_chain
+    for crash in (2, 6):
+
+        def kept(self, number, done, *rest, crash=crash):
+            keep(self, number, done, *rest)
+            if done == crash:
+                raise Killed
+
+        monkeypatch.setattr(Checkpoint, "keep_chain", kept)
+        monkeypatch.setattr(
+            chain.Chain, "_keep", lambda self, n, at, walk, d: (self.checkpoint.keep_chain(n, at, walk, d.rows, d.divergent), (0, 0))[1]
+        )
+        with pytest.raises(Killed):
+            sample(small.problem(), seed=5, progress=False, checkpoint=place)
+    monkeypatch.setattr(Checkpoint, "keep_chain", keep)
+    resumed = sample(small.problem(), seed=5, progress=False, checkpoint=place)
+    for name in ("CL", "omega_V", "raw_CL", "sigma_cp"):
+        np.testing.assert_array_equal(resumed.tree["posterior"][name], whole.tree["posterior"][name])
+    xr.testing.assert_identical(resumed.tree["sample_stats"].to_dataset(), whole.tree["sample_stats"].to_dataset())
+
+
+def test_another_fit_is_set_aside_with_a_sentence(tmp_path, caplog):
+    place = tmp_path / "unfinished"
+    Checkpoint(place, {"seed": 1, "data": {"sha256": "a"}})
+    Checkpoint(place, {"seed": 2, "data": {"sha256": "a"}})
+    assert "is another one (seed 1, now 2); it is kept as unfinished.earlier-" in caplog.text
+    assert sorted(p.name.split("-")[0] for p in tmp_path.iterdir()) == ["unfinished", "unfinished.earlier"]
+    assert json.loads((place / checkpoint.FACTS).read_text()) == {"seed": 2, "data": {"sha256": "a"}}
+    assert differences({"data": {"sha256": "a"}}, {"data": {"sha256": "b"}}) == "data sha256 a, now b"
+
+
+def test_another_density_is_refused(tmp_path):
+    place = tmp_path / "unfinished"
+    _geometry(Space(small.problem()), Checkpoint(place, {}))
+    changed = small.problem(
+        population=small.population(V=small.lognormal(small.dist.LogNormal(2.0, 0.7), between=small.dist.HalfNormal(0.5)))
+    )
+    with pytest.raises(FitError, match=r"has another density at its start .* Remove that folder to begin anew"):
+        _geometry(Space(changed), Checkpoint(place, {}))
+
+
+@pytest.mark.slow
+def test_kill_9_then_the_same_command(tmp_path):
+    line = [str(Path(sys.executable).with_name("pkpd")), "fit", "fits/theophylline.py", "--quick", "--seed", "3"]
+    subprocess.run([*line, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+    run = subprocess.Popen([*line, "--out", str(tmp_path / "cut")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    chains = tmp_path / ".cut.unfinished" / "chain_0.npz"
+    while not chains.exists() and run.poll() is None:
+        time.sleep(0.2)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    assert chains.exists()
+    done = subprocess.run([*line, "--out", str(tmp_path / "cut")], check=True, capture_output=True, text=True)
+    assert "going on with the unfinished fit" in done.stderr
+    one, two = (xr.open_datatree(tmp_path / n / "fit.nc", engine="h5netcdf")["posterior"].load() for n in ("whole", "cut"))
+    for name in one.data_vars:
+        np.testing.assert_array_equal(one[name], two[name])
