@@ -40,7 +40,9 @@ def fitted_model(model: Model, population: Population, cohort: Cohort) -> Model:
     for name in dict.fromkeys([*population.occasions, *slopes]):
         column = population.occasions.get(name)
         levels = tuple(levels_of(cohort, column).tolist()) if column else ()
-        varied[name] = Varying(population.parameters[name].scale, column, levels, tuple(slopes.get(name, ())))
+        varied[name] = Varying(
+            population.parameters[name].own or population.parameters[name].scale, column, levels, tuple(slopes.get(name, ()))
+        )
     return vary(model, varied)
 
 

@@ -6,9 +6,13 @@ from pkpd.inference.problem import FitProblem
 
 
 def population_facts(problem: FitProblem) -> list[str]:
-    """One sentence for each parameter that varies across levels or has etas of Student's t."""
+    """One sentence for each parameter that varies on a scale of its own or across levels, or has etas of Student's t."""
     found = []
     for name, spec in problem.population.parameters.items():
+        if spec.own is not None:
+            found.append(
+                f"{name} varies on its own scale: T(T^-1({name}) + effects + random effects), T = {spec.own.words}, values {spec.own.told}."
+            )
         if spec.level is not None:
             count = len(problem.levels[f"levels:{spec.level}"])
             found.append(f"{name} varies across {spec.level} ({count} levels); population predictions are those of the typical level.")

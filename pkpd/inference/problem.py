@@ -100,7 +100,12 @@ class FitProblem:
             wants = {"positive": ("log",), "nonnegative": ("log", "identity"), "unit": ("logit",), "real": ("identity", "log", "logit")}[
                 support
             ]
-            if spec.tied_to is None and spec.value is None and spec.scale not in wants:
+            if spec.own is not None:
+                if not spec.own.within(support):
+                    found.append(
+                        f"'{name}' has support '{support}' and its transform {spec.own.words} has values {spec.own.told}; take one inside."
+                    )
+            elif spec.tied_to is None and spec.value is None and spec.scale not in wants:
                 word = {"log": "lognormal", "logit": "logit_normal", "identity": "normal"}[wants[0]]
                 found.append(f"'{name}' has support '{support}'; use {word}(...), not the {spec.scale} scale.")
             for e in spec.effects:

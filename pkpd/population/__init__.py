@@ -2,5 +2,6 @@
 
 from pkpd.population.parameters import Individual, boxcox, fixed, logit_normal, lognormal, normal, tied
 from pkpd.population.population import Correlation, Population
+from pkpd.population.transformed import transformed
 
-__all__ = ["Correlation", "Individual", "Population", "boxcox", "fixed", "logit_normal", "lognormal", "normal", "tied"]
+__all__ = ["Correlation", "Individual", "Population", "boxcox", "fixed", "logit_normal", "lognormal", "normal", "tied", "transformed"]

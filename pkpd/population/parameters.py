@@ -18,7 +18,7 @@ _BACK = {"log": jnp.exp, "logit": lambda x: 1.0 / (1.0 + jnp.exp(-x)), "identity
 
 @dataclass(frozen=True, eq=False)
 class Individual:
-    """theta_i = g^-1( g(theta) + sum beta x_i + omega eta_i ),  eta_i ~ N(0, 1);  g is log, logit or identity.
+    """theta_i = g^-1( g(theta) + sum beta x_i + omega eta_i ),  eta_i ~ N(0, 1);  g is log, logit, identity, or the inverse of `own`.
 
     `prior` is the prior of theta in the parameter's own unit, `between` that of omega (or a number); `centred` is None (chosen from the data
     and printed), True, False, or a weight between. `gamma` is the sd of the deviation at each `occasion` (prior or number), `tau` that of the
@@ -40,6 +40,7 @@ class Individual:
     level: str | None = None
     tau: Any = None
     df: Any = None
+    own: Any = None
 
     def effect(self, covariate: str, *, reference: float, prior: Any = None, power: Any = None, slope: Any = None) -> Individual:
         """Add a covariate effect, by one of three: theta (x/reference)^power, g(theta) + slope (x - reference), or a categorical shift.
@@ -83,7 +84,7 @@ class Individual:
             raise FitError(
                 f"over('{column}', {prior!r}) takes a prior of the standard deviation gamma, dist.HalfNormal(0.3) for example, or a number."
             )
-        return replace(self, occasion=column, gamma=_spread("over", prior, "gamma"))
+        return replace(self, occasion=column, gamma=spread("over", prior, "gamma"))
 
     def across(self, column: str, prior: Any) -> Individual:
         """Let each level s of `column` (study, centre) deviate: g(theta_i) = g(theta) + sum beta x_i + lambda_s(i) + omega eta_i, lambda_s ~ N(0, tau).
@@ -107,7 +108,7 @@ class Individual:
             raise FitError(
                 f"across('{column}', {prior!r}) takes a prior of the standard deviation tau, dist.HalfNormal(0.3) for example, or a number."
             )
-        return replace(self, level=column, tau=_spread("across", prior, "tau"))
+        return replace(self, level=column, tau=spread("across", prior, "tau"))
 
     def tails(self, df: Any) -> Individual:
         """Student's t in the place of the normal: eta_i ~ t_df(0, omega), for populations with outlying subjects.
@@ -139,10 +140,10 @@ class Individual:
         return replace(self, df=df)
 
     def forward(self, x: Any) -> Any:
-        return _TO[self.scale](x)
+        return _TO[self.scale](x) if self.own is None else self.own.forward(x)
 
     def back(self, x: Any) -> Any:
-        return _BACK[self.scale](x)
+        return _BACK[self.scale](x) if self.own is None else self.own.back(x)
 
     @property
     def varies(self) -> bool:
@@ -161,14 +162,15 @@ def _individual(word: str, scale: str, prior: Distribution, between: Any, centre
         raise FitError(
             f"{word}(prior={type(prior).__name__}(...)): this prior reaches values that are not {_INSIDE[scale]}; choose one that does not."
         )
-    return Individual(scale, prior, between=_spread(word, between), centred=centred, source=source)
+    return Individual(scale, prior, between=spread(word, between), centred=centred, source=source)
 
 
 def _told(value: Any) -> str:
     return f"{type(value).__name__}(...)" if isinstance(value, Distribution) else repr(value)
 
 
-def _spread(word: str, between: Any, called: str = "between") -> Any:
+def spread(word: str, between: Any, called: str = "between") -> Any:
+    """A standard deviation as it was given: a prior, a number or None; refused where it is not positive."""
     if isinstance(between, Distribution) and bool(between.support(-1e-9)):
         raise FitError(
             f"{word}({called}={type(between).__name__}(...)): a standard deviation is positive; take dist.HalfNormal(0.5), for example."
@@ -243,7 +245,7 @@ def fixed(value: float, between: Any = None, *, scale: str = "log", source: str 
         raise FitError(
             f"fixed({value:g}) on the {scale} scale must be {_INSIDE[scale]}; a value that is not may be fixed with scale='identity'."
         )
-    return Individual(scale, value=float(value), between=_spread("fixed", between), source=source)
+    return Individual(scale, value=float(value), between=spread("fixed", between), source=source)
 
 
 def tied(to: str, times: float = 1.0, *, source: str = "") -> Individual:
