@@ -53,7 +53,7 @@ from pkpd.noise import (
     time_to_event,
     zero_inflated,
 )
-from pkpd.population import Correlation, Population, boxcox, fixed, logit_normal, lognormal, normal, subpopulations, tied
+from pkpd.population import Correlation, Population, boxcox, fixed, logit_normal, lognormal, normal, subpopulations, tied, transformed
 from pkpd.simulate import Bands, simulate, stream_bands, what_if
 from pkpd.solve import Solver
 
@@ -154,6 +154,7 @@ __all__ = [
     "summary_model",
     "tied",
     "time_to_event",
+    "transformed",
     "total",
     "what_if",
     "write_records",

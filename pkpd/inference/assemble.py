@@ -78,11 +78,14 @@ def _posterior(problem: FitProblem, sites: Mapping[str, np.ndarray]) -> xr.Datas
             data[site] = (("chain", "draw", "subject"), sites[site])
     if problem.population.mixture:
         data["subpopulation"] = (("chain", "draw", "subject"), sites["subpopulation"])
-    shape = next(iter(sites.values())).shape
+    shape, coords = next(iter(sites.values())).shape, {}
+    for name, column in problem.population.levels.items():
+        data[f"lambda_{name}"] = (("chain", "draw", column), sites[f"lambda_{name}"])
+        coords[column] = problem.levels[f"levels:{column}"]
     data |= {
         n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(("raw_", "chol_"))
     }
-    return xr.Dataset(data, coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1]), "subject": subjects})
+    return xr.Dataset(data, coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1]), "subject": subjects, **coords})
 
 
 def prior_draws(problem: FitProblem, key: Any, n: int = PRIOR) -> xr.Dataset:

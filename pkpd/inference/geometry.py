@@ -1,8 +1,8 @@
 """Where to start and how the posterior is shaped: mode with the spreads held, Fisher information there, centring weights from it.
 
-The joint mode of a hierarchical posterior lies where spreads vanish, so spreads (omega, correlations) are held at their prior medians. The
-information is J' W J + prior curvature, J the Jacobian of every row's mean and log sd, W the curvature of the row's likelihood in them (for a
-censored row that of log Phi): no second derivatives of the solver, never indefinite.
+The joint mode of a hierarchical posterior lies where spreads vanish, so spreads (omega, gamma, tau, degrees of freedom, correlations) are held at
+their prior medians. The information is J' W J + prior curvature, J the Jacobian of every row's mean and log sd, W the curvature of the row's
+likelihood in them (for a censored row that of log Phi): no second derivatives of the solver, never indefinite.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class _Tools:
         self.space = space
         labels = space.labels()
         population = space.problem.population
-        spreads = {f"omega_{n}" for n in population.varying} | {f"gamma_{n}" for n in population.occasions}
+        by_word = {"omega": population.varying, "gamma": population.occasions, "tau": population.levels, "df": population.varying}
+        spreads = {f"{word}_{n}" for word, names in by_word.items() for n in names}
         self.held = jnp.asarray([n in spreads or n.startswith("chol_") for n in labels])
         self.value_grad = jax.jit(jax.value_and_grad(space.potential))
         self.data = jax.jit(self._data)

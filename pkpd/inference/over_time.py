@@ -1,4 +1,4 @@
-"""Random effects of occasions and effects of covariates that change: what the population asks of the model, and the levels it needs."""
+"""Random effects of occasions and of levels, and effects of covariates that change: what the population asks of the model, and the levels it needs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def levels_of(cohort: Cohort, column: str) -> np.ndarray:
 
 
 def levels(population: Population, cohort: Cohort) -> dict[str, Any]:
-    """What `Population.draw` needs besides covariates: "changing", and "levels:COLUMN" of occasions and of what changes."""
-    if not _needed(population, cohort):
-        return {}
+    """What `Population.draw` needs besides covariates: "changing", and "levels:COLUMN" of occasions, of groups of subjects and of what changes."""
     named = {e.covariate for _, e in _changing(population, cohort)}
-    columns = sorted(named | set(population.occasions.values()))
+    columns = sorted(named | set(population.occasions.values()) | set(population.levels.values()))
+    if not columns:
+        return {}
     return {"changing": tuple(sorted(named)), **{f"levels:{c}": levels_of(cohort, c) for c in columns}}
 
 
@@ -40,7 +40,9 @@ def fitted_model(model: Model, population: Population, cohort: Cohort) -> Model:
     for name in dict.fromkeys([*population.occasions, *slopes]):
         column = population.occasions.get(name)
         levels = tuple(levels_of(cohort, column).tolist()) if column else ()
-        varied[name] = Varying(population.parameters[name].scale, column, levels, tuple(slopes.get(name, ())))
+        varied[name] = Varying(
+            population.parameters[name].own or population.parameters[name].scale, column, levels, tuple(slopes.get(name, ()))
+        )
     return vary(model, varied)
 
 
@@ -55,6 +57,21 @@ def wrong_columns(population: Population, cohort: Cohort) -> list[str]:
             )
         elif cohort.interpolation.get(column) in ("linear", "midpoint"):
             found.append(f"'{column}' numbers occasions and is interpolated: read it with interpolation={{'{column}': 'nocb'}} or 'locf'.")
+    return found
+
+
+def wrong_levels(model: Model, population: Population, cohort: Cohort) -> list[str]:
+    """Sentences on columns of levels that the cohort does not carry, that change within a subject, or whose name is taken in the fit's tree."""
+    found = []
+    for name, column in population.levels.items():
+        told = f"'{name}' varies across '{column}'"
+        if column not in cohort.covariates:
+            known = choices(column, list(cohort.covariates))
+            found.append(f"{told}, which the cohort does not carry. {known} Read it with read_cohort(..., covariates=['{column}']).")
+        elif column in cohort.interpolation:
+            found.append(f"{told}, which changes within a subject; a level is the same in all records of one. Use .over('{column}', ...).")
+        elif column in (*model.param_names, "chain", "draw", "subject"):
+            found.append(f"{told}, and the draws of a fit use that name for something else. Rename the column.")
     return found
 
 

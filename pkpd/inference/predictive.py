@@ -37,8 +37,9 @@ class Predictive:
         return self._draw(sites, jax.random.PRNGKey(0), self.problem.covariates, len(self.problem.cohort.subjects), self.weights)
 
     def new(self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int) -> dict[str, Any]:
-        """Parameters of n new subjects: population values from `sites`, random effects drawn."""
-        population = {k: v for k, v in sites.items() if not k.startswith("raw_")}
+        """Parameters of n new subjects: population values from `sites`, random effects and kinds drawn; a level that was fitted keeps its deviation."""
+        fitted = {f"raw_across_{n}" for n in self.problem.population.levels}
+        population = {k: v for k, v in sites.items() if not k.startswith("raw_") or k in fitted}
         return drawn_kind(self._draw(population, key, covariates, n, {}), jax.random.fold_in(key, 1), n)
 
     def typical(self, sites: Mapping[str, Any], covariates: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from numpyro.distributions import Distribution, TransformedDistribution
 from pkpd.data import Cohort
 from pkpd.errors import FitError, choices
 from pkpd.inference.observed_rows import observed_rows
-from pkpd.inference.over_time import fitted_model, levels, wrong_columns
+from pkpd.inference.over_time import fitted_model, levels, wrong_columns, wrong_levels
 from pkpd.model import Model, Predictor, predictor
 from pkpd.model.varying import VaryingModel
 from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs, reads_of
 from pkpd.population import Population
 from pkpd.solve import Solver
 
-RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_")
+RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_", "tau_", "lambda_", "df_")
 RESERVED += ("share_", "shift_", "split_", "subpopulation")
 
 
@@ -102,7 +102,12 @@ class FitProblem:
             wants = {"positive": ("log",), "nonnegative": ("log", "identity"), "unit": ("logit",), "real": ("identity", "log", "logit")}[
                 support
             ]
-            if spec.tied_to is None and spec.value is None and spec.scale not in wants:
+            if spec.own is not None:
+                if not spec.own.within(support):
+                    found.append(
+                        f"'{name}' has support '{support}' and its transform {spec.own.words} has values {spec.own.told}; take one inside."
+                    )
+            elif spec.tied_to is None and spec.value is None and spec.scale not in wants:
                 word = {"log": "lognormal", "logit": "logit_normal", "identity": "normal"}[wants[0]]
                 found.append(f"'{name}' has support '{support}'; use {word}(...), not the {spec.scale} scale.")
             for e in spec.effects:
@@ -110,7 +115,7 @@ class FitProblem:
                     found.append(
                         f"'{name}' has an effect of {e.covariate}, which the cohort does not carry. {choices(e.covariate, list(self.cohort.covariates))}"
                     )
-        return found + wrong_columns(self.population, self.cohort)
+        return found + wrong_columns(self.population, self.cohort) + wrong_levels(self.model, self.population, self.cohort)
 
     def _wrong_noise(self) -> list[str]:
         measured = sorted(set(self.cohort.observations.loc[self.cohort.observations["scored"].astype(bool), "observable"]))
@@ -195,7 +200,14 @@ class FitProblem:
             for r in reads_of(self.noise[o])
             if r not in known
         ]
-        return found + [text for o in self.observed_names for text in self.observations[o].check(self.observed_rows[o])]
+        found += [text for o in self.observed_names for text in self.observations[o].check(self.observed_rows[o])]
+        own = {f"{word}_{n}": n for n, v in self.population.parameters.items() for word in ("tau", "df") if getattr(v, word) is not None}
+        return found + [
+            f"'{s}' stands for the random effects of the parameter '{own[s]}' and for the residual of '{o}'; rename one of them."
+            for o in self.observed_names
+            for s in self.observations[o].sites(o)
+            if s in own
+        ]
 
     @cached_property
     def population_sites(self) -> list[str]:
@@ -231,8 +243,10 @@ class FitProblem:
         if site.startswith("omega_") and site.removeprefix("omega_") in parameters:
             return parameters[site.removeprefix("omega_")].between
         for name, spec in parameters.items():
-            if site in (f"gamma_{name}", f"shape_{name}"):
-                return spec.gamma if site.startswith("gamma_") else spec.shape
+            for word in ("gamma", "tau", "shape", "df"):
+                prior = getattr(spec, word)
+                if site == f"{word}_{name}" and prior is not None:
+                    return prior
             for e in spec.effects:
                 if e.estimated and site.startswith(f"beta_{name}_{e.covariate}"):
                     return e.beta

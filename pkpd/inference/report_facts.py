@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from pkpd.inference.geometry import Geometry
+from pkpd.inference.population_facts import population_facts
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import Draws
 from pkpd.model import describe
@@ -30,6 +32,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
         "failures": {"warm-up divergences": draws.warmup_divergences, "sampling divergences": int(draws.stats["diverging"].sum())},
         "assumptions": [
             *problem.assumptions,
+            *population_facts(problem),
             *problem.cohort.notes,
             *events,
             f"Solver: {chosen.name} ({chosen.reason}).",
@@ -46,16 +49,20 @@ def _sampled(problem: FitProblem) -> list[dict[str, Any]]:
     known = {p.name: p for p in problem.model.params}
     rows = []
     for site in problem.population_sites:
-        meaning, source = (known[site].meaning, known[site].source) if site in known else (_meaning(site), "prior stated in the fit file")
+        meaning, source = (
+            (known[site].meaning, known[site].source) if site in known else (_meaning(site, stated), "prior stated in the fit file")
+        )
         told = {"name": site, "unit": problem.site_unit(site), "prior": problem.prior_text(site)}
         rows.append({**told, "meaning": meaning, "source": stated.get(site) or source})
     return rows
 
 
-def _meaning(site: str) -> str:
+def _meaning(site: str, parameters: Container[str]) -> str:
     kind, _, rest = site.partition("_")
     words = {"omega": "between-subject sd of", "sigma": "residual sd of", "beta": "covariate effect on", "corr": "correlation of"}
     words |= {"gamma": "between-occasion sd of", "shape": "Box-Cox shape of eta of"}
+    if rest in parameters:
+        words |= {"tau": "between-level sd of", "df": "degrees of freedom of eta of"}
     return f"{words.get(kind, '')} {rest.removeprefix('add_')}".strip()
 
 

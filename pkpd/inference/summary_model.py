@@ -36,8 +36,9 @@ def virtual_subjects(
 ) -> dict[str, Any]:
     """Parameters [M] of virtual subjects at population `sites`, their random effects made from `normals` [M, random effects].
 
-    Raises `FitError` for a population-level site that is not among `sites`.
+    Raises `FitError` for a population-level site that is not among `sites`, and for random effects that are not the subject's own or not normal.
     """
+    check_population(population)
     effects = _effects(normals)
 
     def value(site: dict) -> Any:
@@ -220,11 +221,24 @@ def _every_level(arms_terms: Arms, population: Population) -> dict[str, np.ndarr
 
 
 def _normals(arms_terms: Arms, population: Population, draws: int, seed: int) -> list[np.ndarray]:
+    check_population(population)
     return [sobol_normals(len(population.varying), draws, 1000 * seed + i) for i in range(len(arms_terms))]
 
 
 def _observables(arms_terms: Arms) -> list[str]:
     return list(dict.fromkeys(t.observable for _, terms in arms_terms for t in terms if t.observable is not None))
+
+
+def check_population(population: Population) -> None:
+    """Raise a `FitError` for random effects that normals of one subject do not make: of occasions, of levels, of Student's t."""
+    for name, spec in population.parameters.items():
+        told = f"The likelihood of summaries integrates over normal random effects of each patient, and '{name}' "
+        if spec.occasion is not None:
+            raise FitError(f"{told}varies over '{spec.occasion}'. Leave .over('{spec.occasion}', ...) out.")
+        if spec.level is not None:
+            raise FitError(f"{told}varies across '{spec.level}', whose deviation patients share. Leave .across('{spec.level}', ...) out.")
+        if spec.df is not None:
+            raise FitError(f"{told}has those of Student's t. Leave .tails(...) out.")
 
 
 def check_summaries(arms_terms: Arms, noise: Mapping[str, Any]) -> None:

@@ -27,7 +27,8 @@ FORMS = {"power": 1, "exponential": 1, "categorical": 2}
 class Varying:
     """How one parameter p changes: g(p_now) = g(p) + kappa_k on occasion k + sum_j slope_j x_j.
 
-    `scale` names g: "log", "logit" or "identity". `occasion` is the column that numbers occasions and `levels` its values, one kappa each; any other
+    `scale` names g: "log", "logit" or "identity"; or it is a scale of one's own, with `forward` (g), `back` (g^-1) and `within` (does its range lie in a
+    support?), whose repr is the same in every session. `occasion` is the column that numbers occasions and `levels` its values, one kappa each; any other
     value gives deviation 0. A slope is (covariate, form, reference), or (covariate, "categorical", reference, level); x is log(value / reference) for
     "power", value - reference for "exponential" and 1 at the level for "categorical".
 
@@ -35,7 +36,7 @@ class Varying:
     'log'
     """
 
-    scale: str = "log"
+    scale: Any = "log"
     occasion: str | None = None
     levels: tuple[float, ...] = ()
     slopes: tuple[tuple[Any, ...], ...] = ()
@@ -48,8 +49,10 @@ def effect(form: str, numbers: tuple[float, ...], value: Any) -> Any:
     return value - numbers[0] if form == "exponential" else jnp.where(value == numbers[1], 1.0, 0.0)
 
 
-def moved(scale: str, value: Any, by: Any) -> Any:
+def moved(scale: Any, value: Any, by: Any) -> Any:
     """The value whose g lies `by` from that of `value`."""
+    if not isinstance(scale, str):
+        return scale.back(scale.forward(value) + by)
     if scale == "log":
         return value * jnp.exp(by)
     return value + by if scale == "identity" else sigmoid(jnp.log(value) - jnp.log1p(-value) + by)
@@ -182,9 +185,12 @@ def _check_parameter(model: Model, n: str, v: Varying) -> None:
     shares = [share_parameter(w) for d in model.doses for _, w in d.into if isinstance(w, str)]
     if n in [s.initial for s in model.states] or n in shares:
         raise ModelError(f"'{n}' is an initial value or a share of a dose route, which has no covariates. Vary another parameter.")
-    if v.scale not in SCALES:
+    if not isinstance(v.scale, str):
+        if not v.scale.within(p.support):
+            raise ModelError(f"'{n}' varies on {v.scale}, whose range is not inside its support '{p.support}'. Take one that is.")
+    elif v.scale not in SCALES:
         raise ModelError(f"'{n}' varies on the scale '{v.scale}'. {choices(v.scale, SCALES)}")
-    if p.support not in SCALES[v.scale]:
+    elif p.support not in SCALES[v.scale]:
         fits = [s for s in SCALES if p.support in SCALES[s]]
         raise ModelError(f"'{n}' varies on the scale '{v.scale}', and its support is '{p.support}'. Take {' or '.join(fits)}.")
     if not v.occasion and not v.slopes:

@@ -12,19 +12,31 @@ import numpyro.distributions as dist
 from pkpd.errors import FitError, choices
 
 
-def iiv(name: str, mean: Any, omega: Any, n: int, weight: Any = 0.0) -> Any:
+def iiv(name: str, mean: Any, omega: Any, n: int, weight: Any = 0.0, df: Any = None) -> Any:
     """phi_i ~ N(m_i, omega) on the transformed scale [n], sampled as raw_<name> ~ N(w m, omega^w), phi = m + omega^(1-w) (raw - w m).
 
-    `mean` is a number or [n]; `weight` is 0 (non-centred) to 1 (centred), a number or [n]. Source: Papaspiliopoulos 2007.
+    `mean` is a number or [n]; `weight` is 0 (non-centred) to 1 (centred), a number or [n]. With `df`, Student's t of that many degrees of
+    freedom in the place of the normal: its location and scale are moved in the same way. Source: Papaspiliopoulos 2007.
     """
     m = jnp.broadcast_to(mean, (n,))
-    raw = numpyro.sample(f"raw_{name}", dist.Normal(weight * m, omega**weight).to_event(1))
+    at, scale = weight * m, omega**weight
+    law = dist.Normal(at, scale) if df is None else dist.StudentT(df, at, scale)
+    raw = numpyro.sample(f"raw_{name}", law.to_event(1))
     return m + omega ** (1.0 - weight) * (raw - weight * m)
 
 
 def iov(name: str, gamma: Any, n: int, levels: int) -> Any:
     """kappa_ik = gamma z_ik [n, levels], z from the site raw_occ_<name>, standard normal: the deviation at each occasion."""
     return gamma * numpyro.sample(f"raw_occ_{name}", dist.Normal(jnp.zeros((n, levels)), 1.0).to_event(2))
+
+
+def across(name: str, tau: Any, levels: int) -> Any:
+    """lambda_s = tau z_s [levels], z from the site raw_across_<name>, standard normal; also the deterministic site lambda_<name>.
+
+    The deviation of each level (study, centre) of a grouping of subjects: lambda[s] with the level s [n] of each subject goes into its mean.
+    """
+    raw = numpyro.sample(f"raw_across_{name}", dist.Normal(jnp.zeros(levels), 1.0).to_event(1))
+    return numpyro.deterministic(f"lambda_{name}", tau * raw)
 
 
 def boxcox_eta(eta: Any, shape: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The pieces `Population.draw` is made of: covariate effects, means, spreads, correlated groups, Box-Cox etas, occasions."""
+"""The pieces `Population.draw` is made of: covariate effects, means, spreads, correlated groups, Box-Cox etas, occasions, levels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError
-from pkpd.population.blocks import boxcox_eta, iov
+from pkpd.population.blocks import across, boxcox_eta, iov
 from pkpd.population.effects import Effect
 from pkpd.population.parameters import Individual
 
@@ -59,7 +59,29 @@ def mean(name: str, spec: Individual, covariates: Covariates) -> tuple[Any, dict
     """g(theta) + effects, theta and the coefficients sampled; and the slopes of covariates that change in time."""
     typical = sampled(name, spec.prior if spec.prior is not None else spec.value)
     added, slopes = effects(name, spec, covariates, lambda site, e: sampled(site, e.beta))
-    return spec.forward(typical) + added, slopes
+    m = spec.forward(typical) + added
+    return (m if spec.level is None else m + levels(name, spec, covariates)), slopes
+
+
+def levels(name: str, spec: Individual, covariates: Covariates) -> Any:
+    """lambda_s(i) [N]: tau z_s of the subject's level; levels that "levels:COLUMN" does not hold draw theirs at the site raw_new_<param>."""
+    known, values = covariates.get(f"levels:{spec.level}"), covariates.get(str(spec.level))
+    if known is None:
+        raise FitError(f"'{name}' varies across '{spec.level}', whose levels are not given. Give covariates['levels:{spec.level}'].")
+    if values is None:
+        raise FitError(
+            f"'{name}' varies across '{spec.level}', which the covariates do not hold. Add a column {spec.level} with the level of each subject; "
+            "a level that was not fitted draws a deviation of its own."
+        )
+    own, fresh = np.asarray(values, float), np.setdiff1d(np.asarray(values, float), known)
+    tau = sampled(f"tau_{name}", spec.tau)
+    found = across(name, tau, len(known))
+    if len(fresh):
+        more = numpyro.sample(f"raw_new_{name}", dist.Normal(jnp.zeros(len(fresh)), 1.0).to_event(1))
+        found = jnp.concatenate([found, tau * more])
+    every = np.concatenate([known, fresh])
+    order = np.argsort(every)
+    return found[order[np.searchsorted(every[order], own)]]
 
 
 def group(names: tuple[str, ...], concentration: float, omegas: list[Any], means: list[Any], n: int, weights: Mapping[str, Any]) -> dict:

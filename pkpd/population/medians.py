@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from numpyro.distributions import Distribution
+from numpyro.distributions import Distribution, StudentT
 
 
 def median(fn: Distribution) -> Any:
@@ -19,10 +19,16 @@ def median(fn: Distribution) -> Any:
 
 
 def typical_value(site: Mapping[str, Any]) -> Any:
-    """What a sampled site takes at the typical subject: medians, random effects at their mean, correlations at none."""
+    """What a sampled site takes at the typical subject: medians, random effects at their location, correlations at none."""
     if site["type"] != "sample" or site.get("is_observed"):
         return None
     if site["name"].startswith(("raw_", "chol_")):
         fn = site["fn"]
-        return jnp.eye(fn.event_shape[-1]) if site["name"].startswith("chol_") else fn.mean
+        return jnp.eye(fn.event_shape[-1]) if site["name"].startswith("chol_") else _location(fn)
     return median(site["fn"])
+
+
+def _location(fn: Any) -> Any:
+    """Its mean, and for a Student's t, which has none at 1 degree of freedom and below, its centre."""
+    base = getattr(fn, "base_dist", fn)
+    return jnp.broadcast_to(base.loc, fn.shape()) if isinstance(base, StudentT) else fn.mean

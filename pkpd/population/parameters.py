@@ -18,11 +18,11 @@ _BACK = {"log": jnp.exp, "logit": lambda x: 1.0 / (1.0 + jnp.exp(-x)), "identity
 
 @dataclass(frozen=True, eq=False)
 class Individual:
-    """theta_i = g^-1( g(theta) + sum beta x_i + omega eta_i ),  eta_i ~ N(0, 1);  g is log, logit or identity.
+    """theta_i = g^-1( g(theta) + sum beta x_i + omega eta_i ),  eta_i ~ N(0, 1);  g is log, logit, identity, or the inverse of `own`.
 
     `prior` is the prior of theta in the parameter's own unit, `between` that of omega (or a number); `centred` is None (chosen from the data
-    and printed), True, False, or a weight between. `gamma` is the sd of the deviation at each `occasion` (prior or number), `shape` that of a
-    Box-Cox eta.
+    and printed), True, False, or a weight between. `gamma` is the sd of the deviation at each `occasion` (prior or number), `tau` that of the
+    deviation of each `level` of a column, `shape` that of a Box-Cox eta, `df` the degrees of freedom of a Student's t eta.
     """
 
     scale: str
@@ -37,6 +37,10 @@ class Individual:
     occasion: str | None = None
     gamma: Any = None
     shape: Any = None
+    level: str | None = None
+    tau: Any = None
+    df: Any = None
+    own: Any = None
 
     def effect(self, covariate: str, *, reference: float, prior: Any = None, power: Any = None, slope: Any = None) -> Individual:
         """Add a covariate effect, by one of three: theta (x/reference)^power, g(theta) + slope (x - reference), or a categorical shift.
@@ -80,13 +84,66 @@ class Individual:
             raise FitError(
                 f"over('{column}', {prior!r}) takes a prior of the standard deviation gamma, dist.HalfNormal(0.3) for example, or a number."
             )
-        return replace(self, occasion=column, gamma=_spread("over", prior, "gamma"))
+        return replace(self, occasion=column, gamma=spread("over", prior, "gamma"))
+
+    def across(self, column: str, prior: Any) -> Individual:
+        """Let each level s of `column` (study, centre) deviate: g(theta_i) = g(theta) + sum beta x_i + lambda_s(i) + omega eta_i, lambda_s ~ N(0, tau).
+
+        `column` is a covariate that does not change within a subject; `prior` is the distribution of tau (sd on the transformed scale) or a
+        positive number. Raises `FitError` for a tied parameter, a second column, or a tau that is not positive. Source: Laporte-Simitsidis
+        et al. 2000, J Pharm Sci 89:155.
+
+        >>> import numpyro.distributions as dist
+        >>> lognormal(dist.LogNormal(1.0, 0.5)).across("STUDY", dist.HalfNormal(0.3)).level
+        'STUDY'
+        """
+        if self.tied_to is not None:
+            raise FitError(f"A tied parameter has no levels of its own: it follows '{self.tied_to}'. Put .across('{column}', ...) there.")
+        if self.level is not None:
+            raise FitError(
+                f"The parameter varies across '{self.level}' and across '{column}'; one column of levels is accepted. Keep one, or number the "
+                "levels of both in one column."
+            )
+        if not isinstance(prior, (Distribution, int, float)):
+            raise FitError(
+                f"across('{column}', {prior!r}) takes a prior of the standard deviation tau, dist.HalfNormal(0.3) for example, or a number."
+            )
+        return replace(self, level=column, tau=spread("across", prior, "tau"))
+
+    def tails(self, df: Any) -> Individual:
+        """Student's t in the place of the normal: eta_i ~ t_df(0, omega), for populations with outlying subjects.
+
+        `df` is a prior of the degrees of freedom, dist.Gamma(2, 0.1) for example, or a number above 2. omega is the scale: the sd of eta is
+        omega sqrt(df / (df - 2)). Raises `FitError` for a parameter that is tied, has no spread, has tails already or a Box-Cox shape, and for
+        a df that is not positive. Source: Lange, Little & Taylor 1989, J Am Stat Assoc 84:881.
+
+        >>> import numpyro.distributions as dist
+        >>> lognormal(dist.LogNormal(1.0, 0.5), between=dist.HalfNormal(0.5)).tails(4).df
+        4
+        """
+        if self.tied_to is not None:
+            raise FitError(f"A tied parameter has no random effects of its own: it follows '{self.tied_to}'. Put .tails(...) there.")
+        if self.between is None:
+            raise FitError(
+                f"tails({_told(df)}): the parameter does not vary between subjects; give between=dist.HalfNormal(0.5), for example."
+            )
+        if self.shape is not None:
+            raise FitError(f"tails({_told(df)}): a Box-Cox eta is normal before it is bent; take lognormal(...).tails(...) or boxcox(...).")
+        if self.df is not None:
+            raise FitError(f"tails({_told(df)}): the parameter has tails already; give them once.")
+        if not isinstance(df, (Distribution, int, float)):
+            raise FitError(f"tails({df!r}) takes a prior of the degrees of freedom, dist.Gamma(2, 0.1) for example, or a number above 2.")
+        if isinstance(df, Distribution) and bool(df.support(-1e-9)):
+            raise FitError(f"tails({_told(df)}): degrees of freedom are positive; take dist.Gamma(2, 0.1), for example.")
+        if not isinstance(df, Distribution) and not df > 2:
+            raise FitError(f"tails({df:g}): a number of degrees of freedom is above 2, where eta has a variance; a prior may reach below.")
+        return replace(self, df=df)
 
     def forward(self, x: Any) -> Any:
-        return _TO[self.scale](x)
+        return _TO[self.scale](x) if self.own is None else self.own.forward(x)
 
     def back(self, x: Any) -> Any:
-        return _BACK[self.scale](x)
+        return _BACK[self.scale](x) if self.own is None else self.own.back(x)
 
     @property
     def varies(self) -> bool:
@@ -105,10 +162,15 @@ def _individual(word: str, scale: str, prior: Distribution, between: Any, centre
         raise FitError(
             f"{word}(prior={type(prior).__name__}(...)): this prior reaches values that are not {_INSIDE[scale]}; choose one that does not."
         )
-    return Individual(scale, prior, between=_spread(word, between), centred=centred, source=source)
+    return Individual(scale, prior, between=spread(word, between), centred=centred, source=source)
 
 
-def _spread(word: str, between: Any, called: str = "between") -> Any:
+def _told(value: Any) -> str:
+    return f"{type(value).__name__}(...)" if isinstance(value, Distribution) else repr(value)
+
+
+def spread(word: str, between: Any, called: str = "between") -> Any:
+    """A standard deviation as it was given: a prior, a number or None; refused where it is not positive."""
     if isinstance(between, Distribution) and bool(between.support(-1e-9)):
         raise FitError(
             f"{word}({called}={type(between).__name__}(...)): a standard deviation is positive; take dist.HalfNormal(0.5), for example."
@@ -183,7 +245,7 @@ def fixed(value: float, between: Any = None, *, scale: str = "log", source: str 
         raise FitError(
             f"fixed({value:g}) on the {scale} scale must be {_INSIDE[scale]}; a value that is not may be fixed with scale='identity'."
         )
-    return Individual(scale, value=float(value), between=_spread("fixed", between), source=source)
+    return Individual(scale, value=float(value), between=spread("fixed", between), source=source)
 
 
 def tied(to: str, times: float = 1.0, *, source: str = "") -> Individual:

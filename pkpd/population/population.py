@@ -1,9 +1,10 @@
 """A population: how each named parameter varies, and which random effects are correlated. Sampling is plain numpyro.
 
 Sites (public, stable): `<param>` typical value in its unit, `omega_<param>`, `beta_<param>_<covariate>`, `corr_<a>_<b>`, with occasions
-`gamma_<param>`, with a Box-Cox eta `shape_<param>`;
+`gamma_<param>`, across levels `tau_<param>`, with a Box-Cox eta `shape_<param>`, with Student's t eta `df_<param>`;
 per subject the deterministic `<param>_i` and `eta_<param>` (random effect omega eta, on the transformed scale;
-of a Box-Cox parameter the normal eta before it is bent). `raw_occ_<param>` [N, K] are standard normal.
+of a Box-Cox parameter the normal eta before it is bent). `raw_occ_<param>` [N, K] are standard normal, and `raw_across_<param>` [S],
+of which the deterministic `lambda_<param>` [S] is made.
 `raw_<param>` is the sampler's own coordinate: with centring weight w,
     raw_i ~ N(w m_i, omega^w),  phi_i = m_i + omega^(1-w) (raw_i - w m_i)
 so w = 1 is centred, w = 0 non-centred, and the law of phi_i is N(m_i, omega) for any w (Papaspiliopoulos 2007; Gorinova 2020).
@@ -72,6 +73,11 @@ class Population:
                     raise FitError(
                         f"correlation names '{name}', which has no between-subject variability here. {choices(name, self.varying)}"
                     )
+                if self.parameters[name].df is not None:
+                    raise FitError(
+                        f"'{name}' has etas of Student's t and stands in the correlation group ({', '.join(group.names)}), whose etas are normal. "
+                        f"Take '{name}' out of the group, or leave its .tails(...) out."
+                    )
             used += group.names
         twice = sorted({n for n in used if used.count(n) > 1})
         if twice:
@@ -109,8 +115,13 @@ class Population:
         """The column of occasions by parameter that varies over one."""
         return {n: v.occasion for n, v in self.parameters.items() if v.occasion is not None}
 
+    @property
+    def levels(self) -> dict[str, str]:
+        """The column of levels by parameter that varies across one."""
+        return {n: v.level for n, v in self.parameters.items() if v.level is not None}
+
     def at_medians(self, covariates: parts.Covariates, n_subjects: int) -> dict[str, np.ndarray]:
-        """Each parameter of each subject [N] with every prior at its median and no random effect (kappa 0), covariate effects included.
+        """Each parameter of each subject [N] with every prior at its median and no random effect (kappa 0, lambda 0), covariate effects included.
 
         With subpopulations: of the first kind.
         """
@@ -125,7 +136,7 @@ class Population:
         all_of = self.parameters.items()
         names = list(self.estimated)
         names += [s for n, v in all_of for e in v.effects if e.estimated for s in parts.columns(n, e, covariates)]
-        for word, prior in (("omega", "between"), ("gamma", "gamma"), ("shape", "shape")):
+        for word, prior in (("omega", "between"), ("gamma", "gamma"), ("tau", "tau"), ("shape", "shape"), ("df", "df")):
             names += [f"{word}_{n}" for n, v in all_of if isinstance(getattr(v, prior), Distribution)]
         names += self.mixture.sites if self.mixture else []
         return names + [f"corr_{a}_{b}" for g in self.correlation for i, a in enumerate(g.names) for b in g.names[i + 1 :]]
@@ -135,6 +146,8 @@ class Population:
 
         Besides: `kappa_<param>_<k>` [N] for each of the sorted `covariates["levels:<column>"]` of a parameter with occasions, and
         `slope_<param>_<covariate>` for each covariate in `covariates["changing"]`, whose effect is then not in the parameter.
+        A parameter that varies across a column reads each subject's level in `covariates[column]`; levels beyond `covariates["levels:<column>"]`
+        are new ones.
         """
         self._check_changing(covariates)
         made = {n: parts.mean(n, v, covariates) for n, v in self.parameters.items() if v.tied_to is None}
@@ -153,7 +166,7 @@ class Population:
         return self._in_kinds(theta, self.mixture.draw() if self.mixture else None) | more
 
     def typical(self, sites: Mapping[str, Any], covariates: parts.Covariates) -> dict[str, Any]:
-        """Parameters of a typical subject (eta = 0) with each subject's covariates, and slopes as from `draw`, from values of the sites."""
+        """Parameters of a typical subject (eta = 0, lambda = 0) with each subject's covariates, and slopes as from `draw`, from values of the sites."""
         self._check_changing(covariates)
         theta, more = {}, {}
         for n, v in self.parameters.items():
@@ -195,7 +208,11 @@ class Population:
         phi = {}
         for g in self.correlation:
             phi |= parts.group(g.names, g.concentration, [omega(x) for x in g.names], [means[x] for x in g.names], n, weights)
-        return phi | {x: iiv(x, means[x], omega(x), n, weights.get(x, 0.0)) for x in self.varying if x not in phi}
+        for x in self.varying:
+            if x not in phi:
+                df = self.parameters[x].df
+                phi[x] = iiv(x, means[x], omega(x), n, weights.get(x, 0.0), None if df is None else parts.sampled(f"df_{x}", df))
+        return phi
 
 
 def _loose(name: str, target: str, how: str) -> str:

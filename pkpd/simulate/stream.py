@@ -134,6 +134,12 @@ def _drawer(parameters: Any, covariates: Mapping[str, float]) -> Callable[[Any, 
 
 def _from_population(population: Population, covariates: Mapping[str, float], key: Any, n: int) -> Mapping[str, Any]:
     """Population values at the medians of their priors, random effects drawn."""
+    if population.levels:
+        name, column = next(iter(population.levels.items()))
+        raise ModelError(
+            f"stream_bands draws subjects of one set of covariates, and '{name}' varies across '{column}', whose deviation all of one level share. "
+            f"Leave .across('{column}', ...) out, or take what_if."
+        )
     held = lambda site: None if str(site["name"]).startswith("raw_") else typical_value(site)  # noqa: E731
     drawn = handlers.seed(handlers.substitute(population.draw, substitute_fn=held), key)
     theta = drawn({c: np.full(n, float(v)) for c, v in covariates.items()}, n, {})

@@ -79,7 +79,7 @@ def _draws(fit: Fit, draws: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]
     posterior = fit.tree["posterior"].to_dataset()
     total = posterior.sizes["chain"] * posterior.sizes["draw"]
     chosen = np.unique(np.linspace(0, total - 1, min(draws, total)).astype(int))
-    names = [n for n in posterior.data_vars if not str(n).endswith("_i") and not str(n).startswith(("eta_", "corr_"))]
+    names = [n for n in posterior.data_vars if not str(n).endswith("_i") and not str(n).startswith(("eta_", "corr_", "lambda_"))]
     flat = {str(n): posterior[n].to_numpy().reshape(total, *posterior[n].shape[2:])[chosen] for n in names}
     weights = {n: jnp.asarray(w) for n, w in fit.centring.items()}
     return flat, weights
