@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pkpd.inference.effect_facts import effect_facts
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import Draws
@@ -20,6 +21,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
         "simulated": problem.simulated,
         "parameters": _sampled(problem),
         "fixed": _fixed(problem),
+        "effects": effect_facts(problem),
         "diagram": describe(problem.model).diagram,
         "noise": {o: e.kind for o, e in problem.noise.items()},
         "noise_equations": {o: e.equation for o, e in problem.noise.items()},
