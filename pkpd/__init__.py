@@ -54,7 +54,7 @@ from pkpd.noise import (
     time_to_event,
     zero_inflated,
 )
-from pkpd.population import Correlation, Population, boxcox, fixed, logit_normal, lognormal, normal, tied
+from pkpd.population import Correlation, Population, boxcox, fixed, horseshoe, horseshoe_scale, logit_normal, lognormal, normal, tied
 from pkpd.simulate import Bands, simulate, stream_bands, what_if
 from pkpd.solve import Solver
 
@@ -123,6 +123,8 @@ __all__ = [
     "fixed",
     "flow",
     "gain",
+    "horseshoe",
+    "horseshoe_scale",
     "infusion",
     "last_positive",
     "limits_by",

@@ -24,6 +24,7 @@ from pkpd.inference.space import Space
 from pkpd.inference.verdict import judge, summarise
 
 CURVES, PRIOR = 120, 2000
+KEPT = ("raw_", "chol_", "local_", "missing_")
 
 
 def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, seed: int) -> xr.DataTree:
@@ -73,9 +74,7 @@ def _posterior(problem: FitProblem, sites: Mapping[str, np.ndarray]) -> xr.Datas
         for site in (f"{name}_i", f"eta_{name}"):
             data[site] = (("chain", "draw", "subject"), sites[site])
     shape = next(iter(sites.values())).shape
-    data |= {
-        n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(("raw_", "chol_"))
-    }
+    data |= {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(KEPT)}
     return xr.Dataset(data, coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1]), "subject": subjects})
 
 

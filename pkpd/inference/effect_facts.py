@@ -32,7 +32,7 @@ def _lines(problem: FitProblem, name: str, spec: Individual, e: Effect) -> Itera
         "unit": problem.site_unit(name),
         "typical": None if spec.prior is not None else spec.value,
     }
-    told |= {"covariate": e.covariate, "kind": e.kind, "reference": e.reference}
+    told |= {"covariate": e.covariate, "kind": e.kind, "reference": e.reference, "per": e.per}
     told |= {"value": None if e.estimated else float(e.beta)}
     sites = list(columns(name, e, problem.design))
     if e.kind != "categorical":
@@ -42,6 +42,20 @@ def _lines(problem: FitProblem, name: str, spec: Individual, e: Effect) -> Itera
     levels = e.levels(levels_of(problem.cohort, e.covariate))
     for site, level in zip(sites, levels, strict=True):
         yield {**told, "site": site, "at": [[level, f"{int((values == level).sum())} of {len(values)} {who}"]]}
+
+
+def coefficient_words(problem: FitProblem) -> dict[str, str]:
+    """What each coefficient means, by site, its unit included."""
+    return {f["site"]: _words(f) for f in effect_facts(problem)}
+
+
+def _words(fact: dict[str, Any]) -> str:
+    g = {"log": "log {}", "logit": "logit {}", "identity": "{}"}[fact["scale"]].format(fact["parameter"])
+    if fact["kind"] == "power":
+        return f"change of {g} with log({fact['covariate']}/{fact['reference']:g})"
+    if fact["kind"] == "exponential":
+        return f"change of {g} per {fact['per']:g} of {fact['covariate']}"
+    return f"change of {g} where {fact['covariate']} is {fact['at'][0][0]:g}"
 
 
 def _values(problem: FitProblem, covariate: str) -> np.ndarray:

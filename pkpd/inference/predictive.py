@@ -18,6 +18,7 @@ from pkpd.events.plan import build_plan
 from pkpd.inference.cohort_model import measurement, sds_from
 from pkpd.inference.problem import FitProblem
 from pkpd.model import Predictor
+from pkpd.population.shrink import of_subjects
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Predictive:
 
     def new(self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int) -> dict[str, Any]:
         """Parameters of n new subjects: population values from `sites`, random effects drawn."""
-        population = {k: v for k, v in sites.items() if not k.startswith("raw_")}
+        population = {k: v for k, v in sites.items() if not of_subjects(k)}
         return self._draw(population, key, covariates, n, {})
 
     def typical(self, sites: Mapping[str, Any], covariates: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:

@@ -19,9 +19,12 @@ from pkpd.model import Model, Predictor, predictor
 from pkpd.model.varying import VaryingModel
 from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs, reads_of
 from pkpd.population import Population
+from pkpd.population.draw import columns
+from pkpd.population.shrink import Horseshoe
 from pkpd.solve import Solver
 
-RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_")
+RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_", "shrink_")
+RESERVED += ("local_", "slab_", "missing_")
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,7 @@ class FitProblem:
     def prior_text(self, site: str) -> str:
         """A prior in words and in the unit of its site: family, median and 90 % range (quantiles of 4000 draws with a fixed key)."""
         prior = self._prior(site)
-        if not isinstance(prior, Distribution):
+        if not isinstance(prior, (Distribution, Horseshoe)):
             return f"LKJ({self._concentration(site):g})" if site.startswith("corr_") else "fixed"
         draws = np.asarray(prior.sample(jax.random.PRNGKey(1), (4000,)))
         low, middle, high = (f"{x:.3g}" for x in np.quantile(draws, [0.05, 0.5, 0.95]))
@@ -217,7 +220,7 @@ class FitProblem:
     def _concentration(self, site: str) -> float:
         return next(g.concentration for g in self.population.correlation if site.startswith(tuple(f"corr_{n}_" for n in g.names)))
 
-    def _prior(self, site: str) -> Distribution | None:
+    def _prior(self, site: str) -> Any:
         parameters = self.population.parameters
         if site in parameters:
             return parameters[site].prior
@@ -227,8 +230,11 @@ class FitProblem:
             if site in (f"gamma_{name}", f"shape_{name}"):
                 return spec.gamma if site.startswith("gamma_") else spec.shape
             for e in spec.effects:
-                if e.estimated and site.startswith(f"beta_{name}_{e.covariate}"):
+                if e.estimated and site in columns(name, e, self.design):
                     return e.beta
+        for h in self.population.horseshoes.values():
+            if site in h.shared:
+                return h.shared[site]
         for o, error in self.observations.items():
             for prefix, prior in error.priors:
                 if site == f"{prefix}_{o}":
@@ -236,8 +242,10 @@ class FitProblem:
         return None
 
 
-def _family(prior: Distribution) -> str:
+def _family(prior: Any) -> str:
     """The name of a distribution; a transformed one by what it was made from."""
+    if isinstance(prior, Horseshoe):
+        return f"regularised horseshoe '{prior.name}'"
     if type(prior) is not TransformedDistribution:
         return type(prior).__name__
     step = type(prior.transforms[-1]).__name__.removesuffix("Transform").lower()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pkpd.inference.effect_facts import effect_facts
+from pkpd.inference.effect_facts import coefficient_words, effect_facts
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import Draws
@@ -45,10 +45,14 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
 def _sampled(problem: FitProblem) -> list[dict[str, Any]]:
     """Unit, prior, meaning and source of every sampled population site."""
     stated = {n: v.source for n, v in problem.population.parameters.items()}
-    known = {p.name: p for p in problem.model.params}
+    known, effects = {p.name: p for p in problem.model.params}, coefficient_words(problem)
     rows = []
     for site in problem.population_sites:
-        meaning, source = (known[site].meaning, known[site].source) if site in known else (_meaning(site), "prior stated in the fit file")
+        meaning, source = (
+            (known[site].meaning, known[site].source)
+            if site in known
+            else (effects.get(site) or _meaning(site), "prior stated in the fit file")
+        )
         told = {"name": site, "unit": problem.site_unit(site), "prior": problem.prior_text(site)}
         rows.append({**told, "meaning": meaning, "source": stated.get(site) or source})
     return rows
@@ -58,6 +62,7 @@ def _meaning(site: str) -> str:
     kind, _, rest = site.partition("_")
     words = {"omega": "between-subject sd of", "sigma": "residual sd of", "beta": "covariate effect on", "corr": "correlation of"}
     words |= {"gamma": "between-occasion sd of", "shape": "Box-Cox shape of eta of"}
+    words |= {"shrink": "global shrinkage tau of", "slab": "slab variance c^2 of"}
     return f"{words.get(kind, '')} {rest.removeprefix('add_')}".strip()
 
 

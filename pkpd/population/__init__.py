@@ -2,5 +2,18 @@
 
 from pkpd.population.parameters import Individual, boxcox, fixed, logit_normal, lognormal, normal, tied
 from pkpd.population.population import Correlation, Population
+from pkpd.population.shrink import horseshoe, horseshoe_scale
 
-__all__ = ["Correlation", "Individual", "Population", "boxcox", "fixed", "logit_normal", "lognormal", "normal", "tied"]
+__all__ = [
+    "Correlation",
+    "Individual",
+    "Population",
+    "boxcox",
+    "fixed",
+    "horseshoe",
+    "horseshoe_scale",
+    "logit_normal",
+    "lognormal",
+    "normal",
+    "tied",
+]

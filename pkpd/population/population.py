@@ -1,7 +1,7 @@
 """A population: how each named parameter varies, and which random effects are correlated. Sampling is plain numpyro.
 
 Sites (public, stable): `<param>` typical value in its unit, `omega_<param>`, `beta_<param>_<covariate>`, `corr_<a>_<b>`, with occasions
-`gamma_<param>`, with a Box-Cox eta `shape_<param>`;
+`gamma_<param>`, with a Box-Cox eta `shape_<param>`, with a horseshoe `shrink_<name>` and `slab_<name>`;
 per subject the deterministic `<param>_i` and `eta_<param>` (random effect omega eta, on the transformed scale;
 of a Box-Cox parameter the normal eta before it is bent). `raw_occ_<param>` [N, K] are standard normal.
 `raw_<param>` is the sampler's own coordinate: with centring weight w,
@@ -27,6 +27,7 @@ from pkpd.population import draw as parts
 from pkpd.population.blocks import iiv
 from pkpd.population.medians import typical_value
 from pkpd.population.parameters import Individual
+from pkpd.population.shrink import Horseshoe, horseshoes, shared_sites, stored_coefficient
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ class Population:
             )
         self.parameters: dict[str, Individual] = dict(parameters)
         self.correlation = _groups(correlation)
+        self.horseshoes: dict[str, Horseshoe] = horseshoes(e.beta for v in parameters.values() for e in v.effects)
         self._check()
 
     def _check(self) -> None:
@@ -110,6 +112,7 @@ class Population:
         names += [s for n, v in all_of for e in v.effects if e.estimated for s in parts.columns(n, e, covariates)]
         for word, prior in (("omega", "between"), ("gamma", "gamma"), ("shape", "shape")):
             names += [f"{word}_{n}" for n, v in all_of if isinstance(getattr(v, prior), Distribution)]
+        names += [s for h in self.horseshoes.values() for s in h.shared]
         return names + [f"corr_{a}_{b}" for g in self.correlation for i, a in enumerate(g.names) for b in g.names[i + 1 :]]
 
     def draw(self, covariates: parts.Covariates, n_subjects: int, weights: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +122,8 @@ class Population:
         `slope_<param>_<covariate>` for each covariate in `covariates["changing"]`, whose effect is then not in the parameter.
         """
         self._check_changing(covariates)
-        made = {n: parts.mean(n, v, covariates) for n, v in self.parameters.items() if v.tied_to is None}
+        shared = shared_sites(self.horseshoes)
+        made = {n: parts.mean(n, v, covariates, shared) for n, v in self.parameters.items() if v.tied_to is None}
         means = {n: m for n, (m, _) in made.items()}
         phi, theta = means | self._phi(means, n_subjects, weights), {}
         for n, m in means.items():
@@ -141,7 +145,7 @@ class Population:
         for n, v in self.parameters.items():
             if v.tied_to is None:
                 m = v.forward(sites[n] if v.prior is not None else v.value)
-                added, slopes = parts.effects(n, v, covariates, lambda s, e: sites[s] if e.estimated else e.beta)
+                added, slopes = parts.effects(n, v, covariates, lambda s, e: _stored(s, e.beta, e.estimated, sites))
                 theta[n], more = v.back(m + added), more | slopes
         return self._with_tied(theta) | more
 
@@ -164,6 +168,12 @@ class Population:
         for g in self.correlation:
             phi |= parts.group(g.names, g.concentration, [omega(x) for x in g.names], [means[x] for x in g.names], n, weights)
         return phi | {x: iiv(x, means[x], omega(x), n, weights.get(x, 0.0)) for x in self.varying if x not in phi}
+
+
+def _stored(site: str, beta: Any, estimated: bool, sites: Mapping[str, Any]) -> Any:
+    if isinstance(beta, Horseshoe):
+        return stored_coefficient(site, beta, sites)
+    return sites[site] if estimated else beta
 
 
 def _loose(name: str, target: str, how: str) -> str:

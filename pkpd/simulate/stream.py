@@ -20,6 +20,7 @@ from pkpd.events import Regimen
 from pkpd.model import Model, Predictor
 from pkpd.population import Population
 from pkpd.population.medians import typical_value
+from pkpd.population.shrink import of_subjects
 from pkpd.simulate.bands import Bands, checked_quantiles
 from pkpd.simulate.grid import design
 from pkpd.simulate.parameters import subject_parameters
@@ -133,7 +134,7 @@ def _drawer(parameters: Any, covariates: Mapping[str, float]) -> Callable[[Any, 
 
 def _from_population(population: Population, covariates: Mapping[str, float], key: Any, n: int) -> Mapping[str, Any]:
     """Population values at the medians of their priors, random effects drawn."""
-    held = lambda site: None if str(site["name"]).startswith("raw_") else typical_value(site)  # noqa: E731
+    held = lambda site: None if of_subjects(str(site["name"])) else typical_value(site)  # noqa: E731
     drawn = handlers.seed(handlers.substitute(population.draw, substitute_fn=held), key)
     return drawn({c: np.full(n, float(v)) for c, v in covariates.items()}, n, {})
 

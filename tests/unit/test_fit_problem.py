@@ -81,5 +81,5 @@ def test_a_parameter_named_like_a_site_is_refused():
         FitProblem(model, cohort, small.Population(omega_CL=lognormal(dist.LogNormal(0, 1))), {"cp": additive_error(1.0)}, name="unlucky")
     assert str(caught.value) == (
         "unlucky: 'omega_CL' begins like a site of the fit (omega_, sigma_, beta_, corr_, eta_, raw_, chol_, "
-        "gamma_, kappa_, slope_, shape_); give the parameter another name."
+        "gamma_, kappa_, slope_, shape_, shrink_, local_, slab_, missing_); give the parameter another name."
     )
