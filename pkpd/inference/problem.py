@@ -13,6 +13,7 @@ from numpyro.distributions import Distribution, TransformedDistribution
 
 from pkpd.data import Cohort
 from pkpd.errors import FitError, choices
+from pkpd.inference.missing_covariates import wrong_missing
 from pkpd.inference.observed_rows import observed_rows
 from pkpd.inference.over_time import fitted_model, levels, wrong_columns
 from pkpd.model import Model, Predictor, predictor
@@ -111,7 +112,7 @@ class FitProblem:
                     found.append(
                         f"'{name}' has an effect of {e.covariate}, which the cohort does not carry. {choices(e.covariate, list(self.cohort.covariates))}"
                     )
-        return found + wrong_columns(self.population, self.cohort)
+        return found + wrong_columns(self.population, self.cohort) + wrong_missing(self.model, self.population, self.cohort)
 
     def _wrong_noise(self) -> list[str]:
         measured = sorted(set(self.cohort.observations.loc[self.cohort.observations["scored"].astype(bool), "observable"]))
@@ -232,6 +233,8 @@ class FitProblem:
             for e in spec.effects:
                 if e.estimated and site in columns(name, e, self.design):
                     return e.beta
+        if site.startswith("missing_"):
+            return self.population.missing.get(site.removeprefix("missing_"))
         for h in self.population.horseshoes.values():
             if site in h.shared:
                 return h.shared[site]

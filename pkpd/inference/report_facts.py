@@ -6,6 +6,7 @@ from typing import Any
 
 from pkpd.inference.effect_facts import coefficient_words, effect_facts
 from pkpd.inference.geometry import Geometry
+from pkpd.inference.missing_covariates import missing_facts
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import Draws
 from pkpd.model import describe
@@ -33,6 +34,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
         "assumptions": [
             *problem.assumptions,
             *problem.cohort.notes,
+            *missing_facts(problem),
             *events,
             f"Solver: {chosen.name} ({chosen.reason}).",
             f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",

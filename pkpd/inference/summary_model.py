@@ -211,6 +211,8 @@ def _every_level(arms_terms: Arms, population: Population) -> dict[str, np.ndarr
                 f"The population reads the covariate '{e.covariate}', which arm '{lacking[0]}' does not have; add it to covariates=."
             )
         own = [np.ravel(np.asarray(arm.covariates[e.covariate], float)) for arm, _ in arms_terms if arm.covariates]
+        if any(np.isnan(x).any() for x in own):
+            raise FitError(f"The covariate '{e.covariate}' of an arm has values that are missing; give a number for each patient.")
         found[e.covariate] = np.unique(np.concatenate([*own, [e.reference], found.get(e.covariate, [])]))
     most = max([len(v) for v in found.values()], default=0)
     return {c: np.resize(v, most) for c, v in found.items()}

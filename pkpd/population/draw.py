@@ -14,11 +14,13 @@ from numpyro.distributions import Distribution
 from pkpd.errors import FitError
 from pkpd.population.blocks import boxcox_eta, iov
 from pkpd.population.effects import Effect
+from pkpd.population.missing import column
 from pkpd.population.parameters import Individual
 from pkpd.population.shrink import Horseshoe, coefficient
 
 Covariates = Mapping[str, Any]
-"""Values [N] by name; "levels:NAME" holds the sorted distinct values of a column, "changing" the names that change within a subject."""
+"""Values [N] by name; "levels:NAME" holds the sorted distinct values of a column, "changing" the names that change within a
+subject, "imputed:NAME" the values of those who lack it."""
 
 
 def sampled(site: str, prior: Any) -> Any:
@@ -52,7 +54,7 @@ def effects(name: str, spec: Individual, covariates: Covariates, beta: Callable[
             if changes(e, covariates):
                 slopes[f"slope_{name}_{e.covariate}"] = jnp.asarray(beta(site, e), float) / e.per
             else:
-                added = added + beta(site, e) * x
+                added = added + beta(site, e) * column(e, x, covariates)
     return added, slopes
 
 

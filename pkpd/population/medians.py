@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from numpyro.distributions import Distribution
+from numpyro.distributions import Distribution, ExpandedDistribution, Independent
 
 
 def median(fn: Distribution) -> Any:
@@ -25,4 +25,11 @@ def typical_value(site: Mapping[str, Any]) -> Any:
     if site["name"].startswith(("raw_", "chol_")):
         fn = site["fn"]
         return jnp.eye(fn.event_shape[-1]) if site["name"].startswith("chol_") else fn.mean
+    if site["name"].startswith("missing_"):
+        return jnp.broadcast_to(median(_one(site["fn"])), site["fn"].shape())
     return median(site["fn"])
+
+
+def _one(fn: Any) -> Any:
+    """The law of one value of a vector of alike values: only that has a quantile function."""
+    return _one(fn.base_dist) if isinstance(fn, (Independent, ExpandedDistribution)) else fn

@@ -2,6 +2,7 @@
 
 Sites (public, stable): `<param>` typical value in its unit, `omega_<param>`, `beta_<param>_<covariate>`, `corr_<a>_<b>`, with occasions
 `gamma_<param>`, with a Box-Cox eta `shape_<param>`, with a horseshoe `shrink_<name>` and `slab_<name>`;
+`missing_<covariate>` of the subjects who lack it, in their order;
 per subject the deterministic `<param>_i` and `eta_<param>` (random effect omega eta, on the transformed scale;
 of a Box-Cox parameter the normal eta before it is bent). `raw_occ_<param>` [N, K] are standard normal.
 `raw_<param>` is the sampler's own coordinate: with centring weight w,
@@ -24,6 +25,7 @@ from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError, choices
 from pkpd.population import draw as parts
+from pkpd.population import missing as imputation
 from pkpd.population.blocks import iiv
 from pkpd.population.medians import typical_value
 from pkpd.population.parameters import Individual
@@ -42,7 +44,8 @@ class Population:
     """How parameters vary over subjects, by name; a parameter not named stays at the model's typical value.
 
     Write `Population(CL=lognormal(...), V=lognormal(...), correlation=("CL", "V"))`; `correlation` is one group of names, or a
-    `Correlation`, or a sequence of those. Raises `FitError` for names that do not fit.
+    `Correlation`, or a sequence of those. `missing` maps a covariate to the prior of its value in a subject who lacks it (NaN), which is then a
+    parameter: `missing={"WT": dist.LogNormal(4.25, 0.2)}`. Raises `FitError` for names and priors that do not fit.
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal
@@ -50,7 +53,7 @@ class Population:
     ('CL',)
     """
 
-    def __init__(self, correlation: Any = (), **parameters: Any):  # Individual, checked with a sentence
+    def __init__(self, correlation: Any = (), missing: Any = (), **parameters: Any):  # Individual, checked with a sentence
         wrong = [n for n, v in parameters.items() if not isinstance(v, Individual)]
         if wrong:
             raise FitError(
@@ -58,6 +61,7 @@ class Population:
             )
         self.parameters: dict[str, Individual] = dict(parameters)
         self.correlation = _groups(correlation)
+        self.missing = imputation.checked(missing, parameters)
         self.horseshoes: dict[str, Horseshoe] = horseshoes(e.beta for v in parameters.values() for e in v.effects)
         self._check()
 
@@ -122,6 +126,7 @@ class Population:
         `slope_<param>_<covariate>` for each covariate in `covariates["changing"]`, whose effect is then not in the parameter.
         """
         self._check_changing(covariates)
+        covariates = imputation.filled(self.parameters, self.missing, covariates, imputation.drawn(self.missing))
         shared = shared_sites(self.horseshoes)
         made = {n: parts.mean(n, v, covariates, shared) for n, v in self.parameters.items() if v.tied_to is None}
         means = {n: m for n, (m, _) in made.items()}
@@ -141,6 +146,7 @@ class Population:
     def typical(self, sites: Mapping[str, Any], covariates: parts.Covariates) -> dict[str, Any]:
         """Parameters of a typical subject (eta = 0) with each subject's covariates, and slopes as from `draw`, from values of the sites."""
         self._check_changing(covariates)
+        covariates = imputation.filled(self.parameters, self.missing, covariates, imputation.stored(sites))
         theta, more = {}, {}
         for n, v in self.parameters.items():
             if v.tied_to is None:
