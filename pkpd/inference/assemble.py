@@ -14,6 +14,7 @@ from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.cohort_model import prior_model
 from pkpd.inference.event_facts import event_facts
 from pkpd.inference.geometry import Geometry
+from pkpd.inference.missing_covariates import lacking
 from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import provenance
@@ -75,7 +76,8 @@ def _posterior(problem: FitProblem, sites: Mapping[str, np.ndarray]) -> xr.Datas
             data[site] = (("chain", "draw", "subject"), sites[site])
     shape = next(iter(sites.values())).shape
     data |= {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(KEPT)}
-    return xr.Dataset(data, coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1]), "subject": subjects})
+    who = {f"missing_{c}_0": lacking(problem.cohort, c) for c in problem.population.missing if f"missing_{c}" in sites}
+    return xr.Dataset(data, coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1]), "subject": subjects, **who})
 
 
 def prior_draws(problem: FitProblem, key: Any, n: int = PRIOR) -> xr.Dataset:

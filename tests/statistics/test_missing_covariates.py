@@ -286,6 +286,7 @@ def test_a_fit_finds_a_missing_weight_and_carries_it_to_a_what_if():
     pop = Population(CL=cl, V=lognormal(dist.LogNormal(3.0, 0.7)), missing={"WT": PRIOR})
     made = FitProblem(one_compartment_iv, lean, pop, NOISE, name="lean", sampler=Sampler(chains=2, draws=300, warmup=300))
     fit = sample(made, seed=4, progress=False)
+    assert fit.tree["posterior"]["missing_WT"].coords["missing_WT_0"].values.tolist() == ["5"]
     found = np.log(fit.tree["posterior"]["missing_WT"].to_numpy().ravel())
     print(np.exp(found.mean()), found.std(), fit.verdict.headline)
     assert found.std() < 0.5 * 0.2 and abs(found.mean() - np.log(100.0)) < 4 * found.std()
