@@ -7,6 +7,7 @@ import jax
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, read_cohort, write_records
+from pkpd.diagnostics.effects import effect_table
 from pkpd.diagnostics.solver_check import solver_check
 from pkpd.errors import DataError, DoseError, FitError, ModelError, PkpdError, SolveError, UnitError
 from pkpd.events import Regimen, body_surface, bolus, cells, constant_infusion, day, infusion, oral, sum_of
@@ -53,7 +54,20 @@ from pkpd.noise import (
     time_to_event,
     zero_inflated,
 )
-from pkpd.population import Correlation, Population, boxcox, fixed, logit_normal, lognormal, normal, subpopulations, tied, transformed
+from pkpd.population import (
+    Correlation,
+    Population,
+    boxcox,
+    fixed,
+    horseshoe,
+    horseshoe_scale,
+    logit_normal,
+    lognormal,
+    normal,
+    subpopulations,
+    tied,
+    transformed,
+)
 from pkpd.simulate import Bands, simulate, stream_bands, what_if
 from pkpd.solve import Solver
 
@@ -117,10 +131,13 @@ __all__ = [
     "day",
     "describe",
     "detection",
+    "effect_table",
     "enough_draws",
     "fixed",
     "flow",
     "gain",
+    "horseshoe",
+    "horseshoe_scale",
     "infusion",
     "last_positive",
     "limits_by",

@@ -203,7 +203,8 @@ CODES: dict[str, tuple[str, str, str]] = {
     "PK073": (
         "covariate missing",
         "The covariate has no value.",
-        "Fill it in on every row; a carried or imputed value is yours to choose.",
+        "Fill it in on every row; a carried or imputed value is yours to choose. "
+        "Of a subject without any value it may be kept missing: read_cohort(..., missing=[name]).",
     ),
     "PK074": (
         "covariate changes",

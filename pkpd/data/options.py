@@ -26,6 +26,7 @@ class Options:
     ignore: str | None = None
     century: int | None = None
     allow: Collection[str] = ()
+    missing: tuple[str, ...] = ()
 
     def units_for(self, source: Any) -> Units:
         """The units declared, or those that a table written by this library carries."""
@@ -44,6 +45,7 @@ def options(
     ignore: str | None = None,
     century: int | None = None,
     allow: Collection[str] = (),
+    missing: Iterable[str] = (),
 ) -> Options:
     """The options as given, or a `PkpdError` about the first that cannot be."""
     wrong = sorted(set(allow) - set(ALLOWABLE))
@@ -54,4 +56,6 @@ def options(
     ):
         raise PkpdError(f"century={century!r}: give the year that two digits are added to, as in century=2000 (15 is then 2015).")
     asked = dict(interpolation or {})
-    return Options(units, dict(columns or {}), tuple(covariates), asked, check_ties(ties), check_ignore(ignore), century, tuple(allow))
+    return Options(
+        units, dict(columns or {}), tuple(covariates), asked, check_ties(ties), check_ignore(ignore), century, tuple(allow), tuple(missing)
+    )

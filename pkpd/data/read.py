@@ -15,6 +15,7 @@ from pkpd.data.cohort import Cohort
 from pkpd.data.columns import Columns, match_columns
 from pkpd.data.convert import convert
 from pkpd.data.interpolation import CONSTANT, check_methods
+from pkpd.data.lacking import check_missing, notes_on_missing
 from pkpd.data.notes import notes_on
 from pkpd.data.options import Options, Units, options
 from pkpd.data.scales import Declared, declared_units
@@ -66,6 +67,7 @@ def read_cohort(
     century: int | None = None,
     name: str | None = None,
     allow: Collection[str] = (),
+    missing: Iterable[str] = (),
 ) -> Cohort:
     """Read NONMEM-style records into a validated cohort in the model's units.
 
@@ -79,7 +81,8 @@ def read_cohort(
     default), "locf", "linear", "midpoint", or "constant" (a change is an error). `ties` orders rows of one time: "rows" as they stand,
     "doses_first" or "observations_first". `ignore` says which lines of a csv are comments: "#" or "C" in the first place, or "@" (NONMEM's:
     first character a letter or @), the header excepted; by default those that begin with # or @. `century` (2000) is added to years of two
-    digits, which are refused without it.
+    digits, which are refused without it. `missing` names covariates that a subject may lack: one without a value on any row keeps NaN, which is
+    noted; a population with a prior for it makes it a parameter (`Population(missing=...)`).
 
     Returns a `Cohort`. Raises `DataError` with every defect at once: code, row (line of the file; the header is line 1; rows of a DataFrame
     count from 1), subject, column, cure. Source: the record columns of NONMEM, CENS and LIMIT as in Monolix.
@@ -91,7 +94,7 @@ def read_cohort(
     >>> read_cohort(rows, words, name="one")
     Cohort('one', 1 subject, 1 dose, 1 scored observation)
     """
-    return read_with(source, model, options(units, columns, covariates, interpolation, ties, ignore, century, allow), name)
+    return read_with(source, model, options(units, columns, covariates, interpolation, ties, ignore, century, allow, missing), name)
 
 
 def read_with(source: Any, model: Any, asked: Options, name: str | None) -> Cohort:
@@ -114,6 +117,7 @@ def check_records(
     ignore: str | None = None,
     century: int | None = None,
     allow: Collection[str] = (),
+    missing: Iterable[str] = (),
 ) -> tuple[Defect, ...]:
     """Every defect of a file, without raising; the arguments are those of `read_cohort`.
 
@@ -124,7 +128,7 @@ def check_records(
     ...     str(found)
     'PK037 row 1, subject 1, column AMT: AMT is -5, below zero. Write the amount given, or correct the sign.'
     """
-    return _examine(source, model, options(units, columns, covariates, interpolation, ties, ignore, century, allow), None).defects
+    return _examine(source, model, options(units, columns, covariates, interpolation, ties, ignore, century, allow, missing), None).defects
 
 
 def examine(
@@ -140,6 +144,7 @@ def examine(
     century: int | None = None,
     name: str | None = None,
     allow: Collection[str] = (),
+    missing: Iterable[str] = (),
 ) -> Examined:
     """Read a file as far as it can be read, without raising; the arguments are those of `read_cohort`.
 
@@ -147,7 +152,7 @@ def examine(
     >>> examine(pd.DataFrame({"ID": [1], "TIME": [0], "AMT": [5], "DV": [None]})).cohort
     Cohort('DataFrame', 1 subject, 1 dose, 0 scored observations)
     """
-    return _examine(source, model, options(units, columns, covariates, interpolation, ties, ignore, century, allow), name)
+    return _examine(source, model, options(units, columns, covariates, interpolation, ties, ignore, century, allow, missing), name)
 
 
 def _examine(source: Any, model: Any, asked: Options, name: str | None) -> Examined:
@@ -165,18 +170,20 @@ def _examine(source: Any, model: Any, asked: Options, name: str | None) -> Exami
 def _read(source: Any, model: Any, asked: Options) -> _Reading:
     words, cells = vocabulary_of(model), read_cells(source, asked.ignore)
     wanted = tuple(dict.fromkeys([*(words.covariates if words else ()), *asked.covariates]))
-    methods = check_methods(asked.interpolation, wanted)
+    methods, lacking = check_methods(asked.interpolation, wanted), check_missing(asked.missing, wanted)
     if not len(cells.frame):
         return _Reading(cells, cells.defects)
     columns = match_columns(cells.header, asked.columns, wanted)
     others = (*wanted, *columns.numbered, *columns.unused)
     declared, unit_defects = declared_units(columns.units, asked.units_for(source), words, others)
     table, cell_defects = build_table(cells, columns, words, wanted, asked.century)
-    table = replace(table, constant=frozenset(name for name, method in methods.items() if method == CONSTANT))
+    table = replace(table, constant=frozenset(name for name, method in methods.items() if method == CONSTANT), lacking=lacking)
     declared, told, several = units_in_cells(cells, columns, table, declared)
     frame, convert_defects = convert(table, declared)
     defects = [*cells.defects, *columns.defects, *unit_defects, *cell_defects, *check_table(table), *several, *convert_defects]
     kept = [d for d in defects if d.code not in asked.allow]
     if kept:
         return _Reading(cells, tuple(sorted(kept, key=lambda d: (d.row or 0, d.code))))
-    return _Reading(cells, (), table, frame, cells.notes + told + notes_on(table, columns, declared), columns, declared)
+    return _Reading(
+        cells, (), table, frame, cells.notes + told + notes_on(table, columns, declared) + notes_on_missing(table), columns, declared
+    )

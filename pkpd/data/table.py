@@ -23,7 +23,7 @@ class Table:
 
     `table[name]` gives any numeric standard column, empty (NaN) where the file has none. `numbered` are its columns like ALAG2, `clock` says
     how TIME was written where it is no elapsed time ("clock", "date", "iso", else ""), and `counts_routes` that numbers in CMT count dose routes.
-    `constant` are the covariates said not to change, `kept` what was worked out before.
+    `constant` are the covariates said not to change, `lacking` those that a subject may lack, `kept` what was worked out before.
     """
 
     frame: pd.DataFrame
@@ -36,6 +36,7 @@ class Table:
     clock_note: str = ""
     counts_routes: bool = False
     constant: frozenset[str] = frozenset()
+    lacking: frozenset[str] = frozenset()
     kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -47,6 +47,9 @@ def covariate_summary(fit: Any) -> dict[str, str]:
 
 
 def _in_words(values: pd.Series) -> str:
+    lacking = int(values.isna().sum())
+    if lacking:
+        return f"{_in_words(values.dropna())}, missing: {lacking} {'subject' if lacking == 1 else 'subjects'}"
     levels = values.value_counts().sort_index()
     if len(levels) <= FEW_LEVELS:
         return ", ".join(f"{level:g}: {count} {'subject' if count == 1 else 'subjects'}" for level, count in levels.items())

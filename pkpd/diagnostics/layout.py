@@ -10,6 +10,7 @@ import numpy as np
 from pkpd.errors import FitError
 
 SPREADS = ("omega_", "sigma_")
+INNER = ("raw_", "local_")  # what a coefficient under a horseshoe is made of: one number a draw, and no parameter
 
 
 def tree_of(fit: Any) -> Any:
@@ -87,9 +88,13 @@ def pooled(fit: Any, group: str, name: str, *dims: str) -> np.ndarray:
 
 
 def population_names(fit: Any) -> tuple[str, ...]:
-    """Names of the population parameters: posterior variables with one number a draw, in the order stored."""
+    """Names of the population parameters: posterior variables with one number a draw, in the order stored; no sampler's own ones."""
     posterior = need(fit, "posterior")["posterior"]
-    return tuple(str(name) for name, array in posterior.data_vars.items() if set(array.dims) == {"chain", "draw"})
+    return tuple(str(name) for name, array in posterior.data_vars.items() if _told(str(name), array))
+
+
+def _told(name: str, array: Any) -> bool:
+    return set(array.dims) == {"chain", "draw"} and not name.startswith(INNER)
 
 
 def eta_names(fit: Any) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pkpd.inference.cohort_model import prior_model
 from pkpd.inference.event_facts import event_facts
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.kinds import kinds
+from pkpd.inference.missing_covariates import lacking
 from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import provenance
@@ -25,6 +26,7 @@ from pkpd.inference.space import Space
 from pkpd.inference.verdict import judge, summarise
 
 CURVES, PRIOR = 120, 2000
+KEPT = ("raw_", "chol_", "local_", "missing_")
 
 
 def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, seed: int) -> xr.DataTree:
@@ -82,9 +84,8 @@ def _posterior(problem: FitProblem, sites: Mapping[str, np.ndarray]) -> xr.Datas
     for name, column in problem.population.levels.items():
         data[f"lambda_{name}"] = (("chain", "draw", column), sites[f"lambda_{name}"])
         coords[column] = problem.levels[f"levels:{column}"]
-    data |= {
-        n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(("raw_", "chol_"))
-    }
+    data |= {n: (("chain", "draw", *(f"{n}_{i}" for i in range(v.ndim - 2))), v) for n, v in sites.items() if n.startswith(KEPT)}
+    coords |= {f"missing_{c}_0": lacking(problem.cohort, c) for c in problem.population.missing if f"missing_{c}" in sites}
     return xr.Dataset(data, coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1]), "subject": subjects, **coords})
 
 

@@ -1,7 +1,7 @@
 """Where to start and how the posterior is shaped: mode with the spreads held, Fisher information there, centring weights from it.
 
-The joint mode of a hierarchical posterior lies where spreads vanish, so spreads (omega, gamma, tau, degrees of freedom, correlations) are held at
-their prior medians. The information is J' W J + prior curvature, J the Jacobian of every row's mean and log sd, W the curvature of the row's
+The joint mode of a hierarchical posterior lies where spreads vanish, so spreads (omega, gamma, tau, degrees of freedom, correlations, a horseshoe) are
+held at their prior medians. The information is J' W J + prior curvature, J the Jacobian of every row's mean and log sd, W the curvature of the row's
 likelihood in them (for a censored row that of log Phi): no second derivatives of the solver, never indefinite.
 """
 
@@ -19,6 +19,7 @@ import optax
 from pkpd.errors import FitError
 from pkpd.inference.space import Space
 from pkpd.model.predict import failed_subjects
+from pkpd.population.shrink import SHARED
 
 Report = Callable[[str], None]
 
@@ -57,7 +58,7 @@ class _Tools:
         population = space.problem.population
         by_word = {"omega": population.varying, "gamma": population.occasions, "tau": population.levels, "df": population.varying}
         spreads = {f"{word}_{n}" for word, names in by_word.items() for n in names}
-        self.held = jnp.asarray([n in spreads or n.startswith("chol_") for n in labels])
+        self.held = jnp.asarray([n in spreads or n.startswith(("chol_", *SHARED)) for n in labels])
         self.value_grad = jax.jit(jax.value_and_grad(space.potential))
         self.data = jax.jit(self._data)
         self._prior_curvature = jax.jit(jax.hessian(space.prior))

@@ -19,6 +19,7 @@ from pkpd.inference.cohort_model import measurement, sds_from
 from pkpd.inference.problem import FitProblem
 from pkpd.model import Predictor
 from pkpd.population.mixture import drawn_kind, settled
+from pkpd.population.shrink import of_subjects
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Predictive:
     def new(self, sites: Mapping[str, Any], key: Any, covariates: Mapping[str, np.ndarray], n: int) -> dict[str, Any]:
         """Parameters of n new subjects: population values from `sites`, random effects and kinds drawn; a level that was fitted keeps its deviation."""
         fitted = {f"raw_across_{n}" for n in self.problem.population.levels}
-        population = {k: v for k, v in sites.items() if not k.startswith("raw_") or k in fitted}
+        population = {k: v for k, v in sites.items() if not of_subjects(k) or k in fitted}
         return drawn_kind(self._draw(population, key, covariates, n, {}), jax.random.fold_in(key, 1), n)
 
     def typical(self, sites: Mapping[str, Any], covariates: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:

@@ -13,16 +13,19 @@ from numpyro.distributions import Distribution, TransformedDistribution
 
 from pkpd.data import Cohort
 from pkpd.errors import FitError, choices
+from pkpd.inference.missing_covariates import wrong_missing
 from pkpd.inference.observed_rows import observed_rows
 from pkpd.inference.over_time import fitted_model, levels, wrong_columns, wrong_levels
 from pkpd.model import Model, Predictor, predictor
 from pkpd.model.varying import VaryingModel
 from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs, reads_of
 from pkpd.population import Population
+from pkpd.population.draw import columns
+from pkpd.population.shrink import Horseshoe
 from pkpd.solve import Solver
 
 RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_", "tau_", "lambda_", "df_")
-RESERVED += ("share_", "shift_", "split_", "subpopulation")
+RESERVED += ("share_", "shift_", "split_", "subpopulation", "shrink_", "local_", "slab_", "missing_")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ class FitProblem:
                     found.append(
                         f"'{name}' has an effect of {e.covariate}, which the cohort does not carry. {choices(e.covariate, list(self.cohort.covariates))}"
                     )
-        return found + wrong_columns(self.population, self.cohort) + wrong_levels(self.model, self.population, self.cohort)
+        wrong = [check(self.model, self.population, self.cohort) for check in (wrong_levels, wrong_missing)]
+        return found + wrong_columns(self.population, self.cohort) + [text for texts in wrong for text in texts]
 
     def _wrong_noise(self) -> list[str]:
         measured = sorted(set(self.cohort.observations.loc[self.cohort.observations["scored"].astype(bool), "observable"]))
@@ -227,7 +231,7 @@ class FitProblem:
     def prior_text(self, site: str) -> str:
         """A prior in words and in the unit of its site: family, median and 90 % range (quantiles of 4000 draws with a fixed key)."""
         prior = self._prior(site)
-        if not isinstance(prior, Distribution):
+        if not isinstance(prior, (Distribution, Horseshoe)):
             return f"LKJ({self._concentration(site):g})" if site.startswith("corr_") else "fixed"
         draws = np.asarray(prior.sample(jax.random.PRNGKey(1), (4000,)))
         low, middle, high = (f"{x:.3g}" for x in np.quantile(draws, [0.05, 0.5, 0.95]))
@@ -236,7 +240,7 @@ class FitProblem:
     def _concentration(self, site: str) -> float:
         return next(g.concentration for g in self.population.correlation if site.startswith(tuple(f"corr_{n}_" for n in g.names)))
 
-    def _prior(self, site: str) -> Distribution | None:
+    def _prior(self, site: str) -> Any:
         parameters = self.population.parameters
         if site in parameters:
             return parameters[site].prior
@@ -248,11 +252,16 @@ class FitProblem:
                 if site == f"{word}_{name}" and prior is not None:
                     return prior
             for e in spec.effects:
-                if e.estimated and site.startswith(f"beta_{name}_{e.covariate}"):
+                if e.estimated and site in columns(name, e, self.design):
                     return e.beta
         mixture = self.population.mixture
         if mixture is not None and mixture.prior(site) is not None:
             return mixture.prior(site)
+        if site.startswith("missing_"):
+            return self.population.missing.get(site.removeprefix("missing_"))
+        for h in self.population.horseshoes.values():
+            if site in h.shared:
+                return h.shared[site]
         for o, error in self.observations.items():
             for prefix, prior in error.priors:
                 if site == f"{prefix}_{o}":
@@ -260,8 +269,10 @@ class FitProblem:
         return None
 
 
-def _family(prior: Distribution) -> str:
+def _family(prior: Any) -> str:
     """The name of a distribution; a transformed one by what it was made from."""
+    if isinstance(prior, Horseshoe):
+        return f"regularised horseshoe '{prior.name}'"
     if type(prior) is not TransformedDistribution:
         return type(prior).__name__
     step = type(prior.transforms[-1]).__name__.removesuffix("Transform").lower()

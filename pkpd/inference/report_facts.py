@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
+from pkpd.inference.effect_facts import coefficient_words, effect_facts
 from pkpd.inference.geometry import Geometry
+from pkpd.inference.missing_covariates import missing_facts
 from pkpd.inference.population_facts import population_facts
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import Draws
@@ -22,6 +24,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
         "simulated": problem.simulated,
         "parameters": _sampled(problem),
         "fixed": _fixed(problem),
+        "effects": effect_facts(problem),
         "diagram": describe(problem.model).diagram,
         "noise": {o: e.kind for o, e in problem.noise.items()},
         "noise_equations": {o: e.equation for o, e in problem.noise.items()},
@@ -34,6 +37,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
             *problem.assumptions,
             *population_facts(problem),
             *problem.cohort.notes,
+            *missing_facts(problem),
             *events,
             f"Solver: {chosen.name} ({chosen.reason}).",
             f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
@@ -46,11 +50,13 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
 def _sampled(problem: FitProblem) -> list[dict[str, Any]]:
     """Unit, prior, meaning and source of every sampled population site."""
     stated = {n: v.source for n, v in problem.population.parameters.items()}
-    known = {p.name: p for p in problem.model.params}
+    known, effects = {p.name: p for p in problem.model.params}, coefficient_words(problem)
     rows = []
     for site in problem.population_sites:
         meaning, source = (
-            (known[site].meaning, known[site].source) if site in known else (_meaning(site, stated), "prior stated in the fit file")
+            (known[site].meaning, known[site].source)
+            if site in known
+            else (effects.get(site) or _meaning(site, stated), "prior stated in the fit file")
         )
         told = {"name": site, "unit": problem.site_unit(site), "prior": problem.prior_text(site)}
         rows.append({**told, "meaning": meaning, "source": stated.get(site) or source})
@@ -61,6 +67,7 @@ def _meaning(site: str, parameters: Container[str]) -> str:
     kind, _, rest = site.partition("_")
     words = {"omega": "between-subject sd of", "sigma": "residual sd of", "beta": "covariate effect on", "corr": "correlation of"}
     words |= {"gamma": "between-occasion sd of", "shape": "Box-Cox shape of eta of"}
+    words |= {"shrink": "global shrinkage tau of", "slab": "slab variance c^2 of"}
     if rest in parameters:
         words |= {"tau": "between-level sd of", "df": "degrees of freedom of eta of"}
     return f"{words.get(kind, '')} {rest.removeprefix('add_')}".strip()

@@ -90,7 +90,9 @@ def log_likelihoods(problem: FitProblem, posterior: xr.Dataset, weights: Mapping
     """Of all rows together [draw], at thinned draws; NaN where a subject could not be solved."""
     predictive, dv = Predictive(problem, weights), jnp.asarray(problem.rows.dv)
     known = [n for n in problem.population_sites if not n.startswith("corr_")]  # a correlation is told, its Cholesky factor is sampled
-    sites = _thinned(posterior, [str(n) for n in posterior.data_vars if str(n).startswith(("raw_", "chol_")) or n in known], draws)
+    sites = _thinned(
+        posterior, [str(n) for n in posterior.data_vars if str(n).startswith(("raw_", "chol_", "local_", "missing_")) or n in known], draws
+    )
 
     def one(values: Any, _: Any) -> Any:
         return jnp.sum(measurement(problem, predictive.all_kinds(values), sds_from(problem, values)).log_prob(dv))

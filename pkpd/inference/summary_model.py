@@ -17,6 +17,7 @@ from pkpd.errors import FitError, choices
 from pkpd.inference.summaries import Detectable, DetectableJointly, Seen, SummaryArm
 from pkpd.noise.measurement import TINY
 from pkpd.population import Population
+from pkpd.population.shrink import of_subjects
 
 SCRAMBLINGS = 8
 GOOD_ERROR = 0.1  # of a log-likelihood: what it can shift a posterior by is small against one unit
@@ -44,7 +45,7 @@ def virtual_subjects(
     def value(site: dict) -> Any:
         if site["type"] != "sample":
             return None
-        if site["name"].startswith("raw_"):
+        if of_subjects(site["name"]):
             return effects(site)
         if site["name"] not in sites:
             raise FitError(f"The summaries need a value of the site '{site['name']}'. {choices(site['name'], sites)}")
@@ -158,10 +159,10 @@ def summary_model(
 def _population_sites(population: Population, covariates: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Sample every population-level site; the random effects of the subjects stay at zero and unseen."""
     n = max([len(v) for v in covariates.values()], default=1)
-    quiet = lambda s: jnp.zeros(s["fn"].shape()) if s["type"] == "sample" and s["name"].startswith("raw_") else None  # noqa: E731
-    with handlers.block(hide_fn=lambda s: (s["type"] == "sample" and s["name"].startswith("raw_")) or _of_subject(s, population)):
+    quiet = lambda s: jnp.zeros(s["fn"].shape()) if s["type"] == "sample" and of_subjects(s["name"]) else None  # noqa: E731
+    with handlers.block(hide_fn=lambda s: (s["type"] == "sample" and of_subjects(s["name"])) or _of_subject(s, population)):
         found = handlers.trace(handlers.substitute(population.draw, substitute_fn=quiet)).get_trace(covariates, n, {})
-    return {k: s["value"] for k, s in found.items() if s["type"] == "sample" and not k.startswith("raw_")}
+    return {k: s["value"] for k, s in found.items() if s["type"] == "sample" and not of_subjects(k)}
 
 
 def _of_subject(site: Mapping[str, Any], population: Population) -> bool:
@@ -215,6 +216,8 @@ def _every_level(arms_terms: Arms, population: Population) -> dict[str, np.ndarr
                 f"The population reads the covariate '{e.covariate}', which arm '{lacking[0]}' does not have; add it to covariates=."
             )
         own = [np.ravel(np.asarray(arm.covariates[e.covariate], float)) for arm, _ in arms_terms if arm.covariates]
+        if any(np.isnan(x).any() for x in own):
+            raise FitError(f"The covariate '{e.covariate}' of an arm has values that are missing; give a number for each patient.")
         found[e.covariate] = np.unique(np.concatenate([*own, [e.reference], found.get(e.covariate, [])]))
     most = max([len(v) for v in found.values()], default=0)
     return {c: np.resize(v, most) for c, v in found.items()}

@@ -211,6 +211,12 @@ def predictor(
         raise ModelError(
             f"{model.name} reads the covariate '{missing[0]}', which {cohort.name} does not carry. {choices(missing[0], list(cohort.covariates))}"
         )
+    empty = [n for n in model.covariate_names if cohort.covariates[n].isna().any()]
+    if empty:
+        first = cohort.subjects[int(np.flatnonzero(cohort.covariates[empty[0]].isna())[0])]
+        raise ModelError(
+            f"{model.name} reads the covariate '{empty[0]}', which is missing in subject {first}. Fill it in, or leave the subject out."
+        )
     check_cohort(model, cohort)
     names = cohort.observations["observable"].tolist()
     unknown = sorted(set(names) - set(model.observable_names))

@@ -2,6 +2,7 @@
 
 from pkpd.plots.etas import plot_etas
 from pkpd.plots.files import png_bytes, save_figure, write_whole
+from pkpd.plots.forest import plot_forest
 from pkpd.plots.gallery import Picture, gallery
 from pkpd.plots.individual import individual_pages, plot_individual_fits
 from pkpd.plots.observed_predicted import plot_observed_predicted
@@ -17,6 +18,7 @@ __all__ = [
     "gallery",
     "individual_pages",
     "plot_etas",
+    "plot_forest",
     "plot_individual_fits",
     "plot_observed_predicted",
     "plot_prior_posterior",

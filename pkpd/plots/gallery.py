@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from pkpd.diagnostics.effects import has_effects
 from pkpd.diagnostics.layout import absent
 from pkpd.diagnostics.rows import covariates, observables
 from pkpd.diagnostics.shrinkage import shrinkage_table
 from pkpd.diagnostics.vpc import FEWEST
 from pkpd.plots.etas import plot_etas
+from pkpd.plots.forest import plot_forest
 from pkpd.plots.individual import individual_pages, plot_individual_fits
 from pkpd.plots.observed_predicted import plot_observed_predicted
 from pkpd.plots.prior_posterior import plot_prior_posterior, prior_posterior_pages
@@ -36,7 +38,7 @@ def gallery(fit: Any) -> Iterator[Picture]:
     """The figures this fit's tree has the numbers for, none drawn yet.
 
     Names: individual_fits_<observable>_<page>, observed_predicted, residuals_individual, residuals_population, vpc_<observable>,
-    prior_posterior_<page>, random_effects, trace_<page>.
+    prior_posterior_<page>, covariate_effects, random_effects, trace_<page>.
     """
     if not absent(fit, "constant_data", "observed_data"):
         yield from _individual(fit)
@@ -56,6 +58,8 @@ CAPTIONS = {
     "vpc": "Percentiles of the data against the range of the same percentiles in simulated studies; below, the fraction under "
     "the limit of quantification. A percentile under the limit is unknown and not drawn.",
     "prior_posterior": "Where both coincide, the estimate is the assumption: the data have not spoken.",
+    "covariate_effects": "What a covariate does to the typical value at the 5th and 95th percentile of the cohort, or at each level, as a ratio to the "
+    "reference (shaded: 0.8 to 1.25, the limits of average bioequivalence) or as a difference. Hollow: the coefficient was fixed, not estimated.",
     "random_effects": "Effects near zero with bars as wide as the shaded part are those the data do not show.",
     "trace": "Chains that agree overlap on the left and stay near 1 on the right.",
 }
@@ -100,6 +104,8 @@ def _parameters(fit: Any) -> Iterator[Picture]:
             yield Picture(f"prior_posterior_{page}", "Prior and posterior", CAPTIONS["prior_posterior"], draw)
     if absent(fit, "posterior"):
         return
+    if has_effects(fit):
+        yield Picture("covariate_effects", "Covariate effects", CAPTIONS["covariate_effects"], partial(plot_forest, fit))
     if len(shrinkage_table(fit)):
         yield Picture("random_effects", "Random effects of the subjects", CAPTIONS["random_effects"], partial(plot_etas, fit))
     for page in range(1, trace_pages(fit) + 1):

@@ -3,6 +3,7 @@
 from pkpd.population.mixture import subpopulations
 from pkpd.population.parameters import Individual, boxcox, fixed, logit_normal, lognormal, normal, tied
 from pkpd.population.population import Correlation, Population
+from pkpd.population.shrink import horseshoe, horseshoe_scale
 from pkpd.population.transformed import transformed
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "Population",
     "boxcox",
     "fixed",
+    "horseshoe",
+    "horseshoe_scale",
     "logit_normal",
     "lognormal",
     "normal",

@@ -14,10 +14,13 @@ from numpyro.distributions import Distribution
 from pkpd.errors import FitError
 from pkpd.population.blocks import across, boxcox_eta, iov
 from pkpd.population.effects import Effect
+from pkpd.population.missing import column
 from pkpd.population.parameters import Individual
+from pkpd.population.shrink import Horseshoe, coefficient
 
 Covariates = Mapping[str, Any]
-"""Values [N] by name; "levels:NAME" holds the sorted distinct values of a column, "changing" the names that change within a subject."""
+"""Values [N] by name; "levels:NAME" holds the sorted distinct values of a column, "changing" the names that change within a
+subject, "imputed:NAME" the values of those who lack it."""
 
 
 def sampled(site: str, prior: Any) -> Any:
@@ -49,16 +52,16 @@ def effects(name: str, spec: Individual, covariates: Covariates, beta: Callable[
     for e in spec.effects:
         for site, x in columns(name, e, covariates).items():
             if changes(e, covariates):
-                slopes[f"slope_{name}_{e.covariate}"] = jnp.asarray(beta(site, e), float)
+                slopes[f"slope_{name}_{e.covariate}"] = jnp.asarray(beta(site, e), float) / e.per
             else:
-                added = added + beta(site, e) * x
+                added = added + beta(site, e) * column(e, x, covariates)
     return added, slopes
 
 
-def mean(name: str, spec: Individual, covariates: Covariates) -> tuple[Any, dict[str, Any]]:
-    """g(theta) + effects, theta and the coefficients sampled; and the slopes of covariates that change in time."""
+def mean(name: str, spec: Individual, covariates: Covariates, shared: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """g(theta) + effects, theta and the coefficients sampled; and the slopes of covariates that change in time. `shared` is of horseshoes."""
     typical = sampled(name, spec.prior if spec.prior is not None else spec.value)
-    added, slopes = effects(name, spec, covariates, lambda site, e: sampled(site, e.beta))
+    added, slopes = effects(name, spec, covariates, lambda site, e: _beta(site, e.beta, shared))
     m = spec.forward(typical) + added
     return (m if spec.level is None else m + levels(name, spec, covariates)), slopes
 
@@ -82,6 +85,10 @@ def levels(name: str, spec: Individual, covariates: Covariates) -> Any:
     every = np.concatenate([known, fresh])
     order = np.argsort(every)
     return found[order[np.searchsorted(every[order], own)]]
+
+
+def _beta(site: str, prior: Any, shared: Mapping[str, Any]) -> Any:
+    return coefficient(site, prior, shared) if isinstance(prior, Horseshoe) else sampled(site, prior)
 
 
 def group(names: tuple[str, ...], concentration: float, omegas: list[Any], means: list[Any], n: int, weights: Mapping[str, Any]) -> dict:

@@ -5,24 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError
+from pkpd.population.shrink import Horseshoe
 
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """`beta log(x / reference)` (power), `beta (x - reference)` (exponential), `beta [x = level]` for each level (categorical); beta fixed or with a prior."""
+    """`beta log(x / reference)` (power), `beta (x - reference) / per` (exponential), `beta [x = level]` for each level (categorical)."""
 
     covariate: str
     reference: float
     kind: str
     beta: Any
+    per: float = 1.0
 
     @property
     def estimated(self) -> bool:
-        return isinstance(self.beta, Distribution)
+        return isinstance(self.beta, (Distribution, Horseshoe))
+
+    def regressor(self, x: Any) -> Any:
+        """What beta is multiplied by at values x, traced ones too: log(x / reference), or (x - reference) / per."""
+        return jnp.log(x / self.reference) if self.kind == "power" else (x - self.reference) / self.per
 
     def levels(self, values: np.ndarray) -> list[float]:
         return [float(v) for v in np.unique(values) if v != self.reference]
@@ -31,10 +38,10 @@ class Effect:
         """Design columns by suffix of the coefficient's name: "WT", or "HER2" (one other level), or "HER2_2" for each of several."""
         if self.kind == "power":
             if np.any(values <= 0):
-                raise FitError(f"A power effect of {self.covariate} needs positive values; the cohort has {values.min():g}.")
+                raise FitError(f"A power effect of {self.covariate} needs positive values; the cohort has {np.nanmin(values):g}.")
             return {self.covariate: np.log(values / self.reference)}
         if self.kind == "exponential":
-            return {self.covariate: values - self.reference}
+            return {self.covariate: (values - self.reference) / self.per}
         levels = self.levels(values)
         if len(levels) == len(np.unique(values)):
             raise FitError(f"The reference {self.reference:g} of {self.covariate} occurs in no subject; there are {sorted(set(values))}.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from numpyro.distributions import Distribution, StudentT
+from numpyro.distributions import Distribution, ExpandedDistribution, Independent, StudentT
 
 
 def median(fn: Distribution) -> Any:
@@ -25,6 +25,8 @@ def typical_value(site: Mapping[str, Any]) -> Any:
     if site["name"].startswith(("raw_", "chol_")):
         fn = site["fn"]
         return jnp.eye(fn.event_shape[-1]) if site["name"].startswith("chol_") else _location(fn)
+    if site["name"].startswith("missing_"):
+        return jnp.broadcast_to(median(_one(site["fn"])), site["fn"].shape())
     return median(site["fn"])
 
 
@@ -32,3 +34,8 @@ def _location(fn: Any) -> Any:
     """Its mean, and for a Student's t, which has none at 1 degree of freedom and below, its centre."""
     base = getattr(fn, "base_dist", fn)
     return jnp.broadcast_to(base.loc, fn.shape()) if isinstance(base, StudentT) else fn.mean
+
+
+def _one(fn: Any) -> Any:
+    """The law of one value of a vector of alike values: only that has a quantile function."""
+    return _one(fn.base_dist) if isinstance(fn, (Independent, ExpandedDistribution)) else fn

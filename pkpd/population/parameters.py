@@ -42,11 +42,14 @@ class Individual:
     df: Any = None
     own: Any = None
 
-    def effect(self, covariate: str, *, reference: float, prior: Any = None, power: Any = None, slope: Any = None) -> Individual:
-        """Add a covariate effect, by one of three: theta (x/reference)^power, g(theta) + slope (x - reference), or a categorical shift.
+    def effect(
+        self, covariate: str, *, reference: float, prior: Any = None, power: Any = None, slope: Any = None, per: float = 1.0
+    ) -> Individual:
+        """Add a covariate effect, by one of three: theta (x/reference)^power, g(theta) + slope (x - reference)/per, or a categorical shift.
 
-        `power` and `slope` (in one over the covariate's unit) are a distribution or a fixed number, `prior` is the distribution of the shift.
-        Raises `FitError` when none or several are given, and for a tied parameter.
+        `power` and `slope` (in one over `per` units of the covariate) are a distribution, a `horseshoe` or a fixed number, `prior` is the
+        distribution (or `horseshoe`) of the shift. Raises `FitError` when none or several are given, for a tied parameter, and for a `per`
+        that is not positive or not of a slope.
 
         >>> import numpyro.distributions as dist
         >>> lognormal(dist.LogNormal(1.0, 0.5)).effect("AGE", reference=40, slope=-0.01).effects[0].kind
@@ -62,7 +65,9 @@ class Individual:
                 f"A tied parameter takes no effect of its own: it follows '{self.tied_to}'. Put the effect of {covariate} there."
             )
         ((kind, beta),) = given.items()
-        return replace(self, effects=(*self.effects, _MADE[kind](covariate, reference, beta)))
+        if per != 1.0 and (kind != "exponential" or not per > 0):
+            raise FitError(f"The effect of {covariate} has per={per:g}: a positive number, and of slope=... only.")
+        return replace(self, effects=(*self.effects, replace(_MADE[kind](covariate, reference, beta), per=float(per))))
 
     def over(self, column: str, prior: Any) -> Individual:
         """Let the parameter deviate at each occasion k of `column`: g(theta_ik) = g(theta_i) + kappa_ik, kappa_ik ~ N(0, gamma).

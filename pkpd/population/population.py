@@ -1,7 +1,8 @@
 """A population: how each named parameter varies, and which random effects are correlated. Sampling is plain numpyro.
 
 Sites (public, stable): `<param>` typical value in its unit, `omega_<param>`, `beta_<param>_<covariate>`, `corr_<a>_<b>`, with occasions
-`gamma_<param>`, across levels `tau_<param>`, with a Box-Cox eta `shape_<param>`, with Student's t eta `df_<param>`;
+`gamma_<param>`, across levels `tau_<param>`, with a Box-Cox eta `shape_<param>`, with Student's t eta `df_<param>`, with a horseshoe `shrink_<name>`
+and `slab_<name>`; `missing_<covariate>` of the subjects who lack it, in their order;
 per subject the deterministic `<param>_i` and `eta_<param>` (random effect omega eta, on the transformed scale;
 of a Box-Cox parameter the normal eta before it is bent). `raw_occ_<param>` [N, K] are standard normal, and `raw_across_<param>` [S],
 of which the deterministic `lambda_<param>` [S] is made.
@@ -26,10 +27,12 @@ from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError, choices
 from pkpd.population import draw as parts
+from pkpd.population import missing as imputation
 from pkpd.population.blocks import iiv
 from pkpd.population.medians import typical_value
 from pkpd.population.mixture import SHARES, Mixture
 from pkpd.population.parameters import Individual
+from pkpd.population.shrink import Horseshoe, horseshoes, shared_sites, stored_coefficient
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,9 @@ class Population:
     """How parameters vary over subjects, by name; a parameter not named stays at the model's typical value.
 
     Write `Population(CL=lognormal(...), V=lognormal(...), correlation=("CL", "V"))`; `correlation` is one group of names, or a
-    `Correlation`, or a sequence of those; `mixture` is `subpopulations(...)` where subjects are of unknown kinds. Raises `FitError` for names that do not fit.
+    `Correlation`, or a sequence of those; `mixture` is `subpopulations(...)` where subjects are of unknown kinds. `missing` maps a covariate to the
+    prior of its value in a subject who lacks it (NaN), which is then a parameter: `missing={"WT": dist.LogNormal(4.25, 0.2)}`. Raises `FitError`
+    for names and priors that do not fit.
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal
@@ -52,7 +57,9 @@ class Population:
     ('CL',)
     """
 
-    def __init__(self, correlation: Any = (), mixture: Any = None, **parameters: Any):  # Individual, checked with a sentence
+    def __init__(
+        self, correlation: Any = (), mixture: Any = None, missing: Any = (), **parameters: Any
+    ):  # Individual, checked with a sentence
         wrong = [n for n, v in parameters.items() if not isinstance(v, Individual)]
         if wrong:
             raise FitError(
@@ -63,6 +70,8 @@ class Population:
             raise FitError(f"Population(mixture={mixture!r}) takes subpopulations(shares, CL=prior), not {type(mixture).__name__}.")
         self.correlation = _groups(correlation)
         self.mixture: Mixture | None = mixture
+        self.missing = imputation.checked(missing, parameters)
+        self.horseshoes: dict[str, Horseshoe] = horseshoes(e.beta for v in parameters.values() for e in v.effects)
         self._check()
 
     def _check(self) -> None:
@@ -139,6 +148,7 @@ class Population:
         for word, prior in (("omega", "between"), ("gamma", "gamma"), ("tau", "tau"), ("shape", "shape"), ("df", "df")):
             names += [f"{word}_{n}" for n, v in all_of if isinstance(getattr(v, prior), Distribution)]
         names += self.mixture.sites if self.mixture else []
+        names += [s for h in self.horseshoes.values() for s in h.shared]
         return names + [f"corr_{a}_{b}" for g in self.correlation for i, a in enumerate(g.names) for b in g.names[i + 1 :]]
 
     def draw(self, covariates: parts.Covariates, n_subjects: int, weights: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +160,9 @@ class Population:
         are new ones.
         """
         self._check_changing(covariates)
-        made = {n: parts.mean(n, v, covariates) for n, v in self.parameters.items() if v.tied_to is None}
+        covariates = imputation.filled(self.parameters, self.missing, covariates, imputation.drawn(self.missing))
+        shared = shared_sites(self.horseshoes)
+        made = {n: parts.mean(n, v, covariates, shared) for n, v in self.parameters.items() if v.tied_to is None}
         means = {n: m for n, (m, _) in made.items()}
         phi, theta = means | self._phi(means, n_subjects, weights), {}
         for n, m in means.items():
@@ -168,11 +180,12 @@ class Population:
     def typical(self, sites: Mapping[str, Any], covariates: parts.Covariates) -> dict[str, Any]:
         """Parameters of a typical subject (eta = 0, lambda = 0) with each subject's covariates, and slopes as from `draw`, from values of the sites."""
         self._check_changing(covariates)
+        covariates = imputation.filled(self.parameters, self.missing, covariates, imputation.stored(sites))
         theta, more = {}, {}
         for n, v in self.parameters.items():
             if v.tied_to is None:
                 m = v.forward(sites[n] if v.prior is not None else v.value)
-                added, slopes = parts.effects(n, v, covariates, lambda s, e: sites[s] if e.estimated else e.beta)
+                added, slopes = parts.effects(n, v, covariates, lambda s, e: _stored(s, e.beta, e.estimated, sites))
                 theta[n], more = v.back(m + added), more | slopes
         kinds = self.mixture.values(lambda s, prior: sites.get(s, prior)) if self.mixture else None
         return self._in_kinds(theta, kinds) | more
@@ -213,6 +226,12 @@ class Population:
                 df = self.parameters[x].df
                 phi[x] = iiv(x, means[x], omega(x), n, weights.get(x, 0.0), None if df is None else parts.sampled(f"df_{x}", df))
         return phi
+
+
+def _stored(site: str, beta: Any, estimated: bool, sites: Mapping[str, Any]) -> Any:
+    if isinstance(beta, Horseshoe):
+        return stored_coefficient(site, beta, sites)
+    return sites[site] if estimated else beta
 
 
 def _loose(name: str, target: str, how: str) -> str:

@@ -106,6 +106,9 @@ def _route(name: str, doses: pd.DataFrame, seen: Examined) -> tuple[Any, ...]:
 
 def _levels(values: pd.Series) -> str:
     """Few levels are counted, many are told as a range."""
+    lacking = int(values.isna().sum())
+    if lacking:
+        return f"{_levels(values.dropna())}, missing: {many(lacking, 'subject')}"
     counts = values.value_counts(sort=False).sort_index()
     if len(counts) <= 5:
         return ", ".join(

@@ -21,6 +21,7 @@ from pkpd.model import Model, Predictor
 from pkpd.population import Population
 from pkpd.population.medians import typical_value
 from pkpd.population.mixture import drawn_kind
+from pkpd.population.shrink import of_subjects
 from pkpd.simulate.bands import Bands, checked_quantiles
 from pkpd.simulate.grid import design
 from pkpd.simulate.parameters import subject_parameters
@@ -140,7 +141,7 @@ def _from_population(population: Population, covariates: Mapping[str, float], ke
             f"stream_bands draws subjects of one set of covariates, and '{name}' varies across '{column}', whose deviation all of one level share. "
             f"Leave .across('{column}', ...) out, or take what_if."
         )
-    held = lambda site: None if str(site["name"]).startswith("raw_") else typical_value(site)  # noqa: E731
+    held = lambda site: None if of_subjects(str(site["name"])) else typical_value(site)  # noqa: E731
     drawn = handlers.seed(handlers.substitute(population.draw, substitute_fn=held), key)
     theta = drawn({c: np.full(n, float(v)) for c, v in covariates.items()}, n, {})
     return drawn_kind(theta, jax.random.fold_in(key, 1), n)

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from pkpd.data.checks.order import first_rows
+from pkpd.data.lacking import whole
 from pkpd.data.table import Table, found
 from pkpd.errors import Defect
 
 
 def check_covariates(table: Table) -> Iterator[Defect]:
-    """No covariate is missing, and none said to be constant changes within a subject."""
+    """No covariate is missing, unless a subject may lack it and does on every row; and none said to be constant changes within a subject."""
     for name in table.covariates:
-        yield from found("PK073", table, table.missing(name), name)
+        yield from found("PK073", table, table.missing(name) & ~(whole(table, name) & (name in table.lacking)), name)
         if name in table.constant:
             value = table[name]
             before = np.concatenate([[np.nan], value[:-1]])
