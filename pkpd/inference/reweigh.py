@@ -87,13 +87,15 @@ def _checker(problem: FitProblem, rtol: float) -> FitProblem:
 
 
 def log_likelihoods(problem: FitProblem, posterior: xr.Dataset, weights: Mapping[str, Any], draws: int = DRAWS) -> np.ndarray:
-    """Of all rows together [draw], at thinned draws; NaN where a subject could not be solved."""
+    """Of all rows and summaries together [draw], at thinned draws; NaN where a subject could not be solved."""
     predictive, dv = Predictive(problem, weights), jnp.asarray(problem.rows.dv)
+    told = lambda s: problem.published.log_likelihood(s) if problem.summaries else 0.0  # noqa: E731
     known = [n for n in problem.population_sites if not n.startswith("corr_")]  # a correlation is told, its Cholesky factor is sampled
     sites = _thinned(posterior, [str(n) for n in posterior.data_vars if str(n).startswith(("raw_", "chol_")) or n in known], draws)
 
     def one(values: Any, _: Any) -> Any:
-        return jnp.sum(measurement(problem, predictive.individual(values), sds_from(problem, values)).log_prob(dv))
+        rows = measurement(problem, predictive.individual(values), sds_from(problem, values)).log_prob(dv)
+        return jnp.sum(rows) + told(values)
 
     keys = jax.random.split(jax.random.PRNGKey(0), len(next(iter(sites.values()))))
     # One draw after another: together they would copy an adaptive solver's whole tape at each step, which is 50 times slower.

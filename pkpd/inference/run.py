@@ -13,6 +13,7 @@ from pkpd.inference.assemble import assemble
 from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import find_geometry
+from pkpd.inference.joint import settle
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.sample import run_nuts
 from pkpd.inference.space import Space
@@ -43,9 +44,14 @@ def sample(problem: FitProblem, *, seed: Any, sampler: Sampler | None = None, pr
         log.info("choosing the solver (the first time, its machine code is compiled: some seconds)")
     log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
     geometry = find_geometry(space, log.info)
+    if problem.summaries:
+        space, geometry = settle(space, geometry, find_geometry, log.info)
+        problem = space.problem
     log.info("centring weights: %s", ", ".join(f"{k} {float(v):.2f}" for k, v in geometry.weights.items()) or "none")
     draws = run_nuts(space, geometry, settings, seed, progress)
     log.info("labelling draws and predicting")
     tree = assemble(space, geometry, draws, settings, seed)
+    if problem.summaries:
+        log.info("summaries: %s", tree["summaries"].attrs["error_sentence"])
     log.info("solver check: %s", SolverCheck.from_json(tree.attrs["solver_check"]).verdict)
     return Fit(tree, problem)

@@ -97,6 +97,10 @@ class Space:
         """The log-likelihood of every scored row at z."""
         return self.trace_at(z, weights)["dv"]["fn"].log_prob(jnp.asarray(self.problem.rows.dv))
 
+    def summaries(self, z: Any) -> Any:
+        """The log-likelihood of published summaries at z."""
+        return self.problem.published.log_likelihood(self.constrain(z))
+
     def prior(self, z: Any, weights: Mapping[str, Any]) -> Any:
         """-log prior density of z."""
         return potential_energy(prior_model(self.problem), (weights,), {}, self._unravel(z))

@@ -16,7 +16,14 @@ from pkpd.solve import Solver
 
 
 def lay_out(
-    model: Model, regimen: Regimen, times: np.ndarray, table: pd.DataFrame, name: str, *, at_dose: str = "after", solver: Solver | None = None
+    model: Model,
+    regimen: Regimen,
+    times: np.ndarray,
+    table: pd.DataFrame,
+    name: str,
+    *,
+    at_dose: str = "after",
+    solver: Solver | None = None,
 ) -> tuple[Cohort, Predictor]:
     """The cohort that was read (of one subject, or of all where doses go by body size), and the predictor of every row of `table`.
 
