@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pkpd.inference.problem import FitProblem
 
 LOOKED, MOST = 20, 16384
+UNNAMED = "DataFrame"  # what a cohort read from a table is called
 STEP = 1e-3
 """Of central differences of the log-likelihood's gradient, in unconstrained coordinates: their error is of order 1e-6, that of a solver 1e-3."""
 
@@ -57,6 +58,11 @@ def _named_patients(problem: FitProblem, arm: Any) -> None:
         raise FitError(
             f"{problem.name}: arm '{arm.name}' does not say whose patients it summarises. Give SummaryArm(..., patients='study B'): it is compared "
             f"with the cohort's name, '{problem.cohort.name}', since patients with individual data would count twice."
+        )
+    if problem.cohort.name == UNNAMED:
+        raise FitError(
+            f"{problem.name}: the cohort was read from a table and has no name, so that nobody can tell whether arm '{arm.name}' summarises the same "
+            f"patients ('{arm.patients}'). Give read_cohort(..., name='study A')."
         )
 
 

@@ -59,7 +59,7 @@ def reweigh(
     `sampled` are the log-likelihoods [draw] of the same thinned draws under the problem's own solver, where they are known already.
     """
     chosen = problem.predictor.chosen.name
-    told, cure = _accuracy(problem.solver, chosen)
+    told, cure = accuracy(problem.solver, chosen)
     if not tighter(problem.solver, chosen):
         return SolverCheck(told)
     try:
@@ -144,7 +144,7 @@ def _line(name: str, x: np.ndarray, w: np.ndarray) -> tuple[Any, ...]:
     return (name, mean, sd, moved, *map(float, quantiles), (moved - mean) / sd if sd > 0 else 0.0)
 
 
-def _accuracy(solver: Solver, chosen: str) -> tuple[str, str]:
+def accuracy(solver: Solver, chosen: str) -> tuple[str, str]:
     """A method with what sets its accuracy, and the settings that make it finer."""
     kind, _ = METHODS.get(chosen, OTHER)
     asked = "" if solver.method == "auto" else f"method='{solver.method}', "

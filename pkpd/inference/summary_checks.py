@@ -102,7 +102,7 @@ def _check_apart(arm: SummaryArm, terms: Sequence[Any]) -> None:
 
 def check_no_overlap(label: str, arms: Sequence[SummaryArm]) -> None:
     """Raise a `FitError` where an arm's `patients` are those of the individual cohort `label`: their data would count twice."""
-    twice = [arm.name for arm in arms if arm.patients and arm.patients == label]
+    twice = [arm.name for arm in arms if arm.patients and arm.patients.strip().lower() == label.strip().lower()]
     if twice:
         raise FitError(
             f"Arm '{twice[0]}' summarises the patients '{label}', whose individual data are in the fit: they would count twice. "
