@@ -201,16 +201,17 @@ class PeakSummary:
         if median is None or self.of % 2:
             return self._ordered([median], law)
         u = 0.5 * (NODES + 1.0)  # the density of m is 2 integral f(m - d, m + d) dd
-        d, slope = self._apart(median, u, law.logs)
+        d, slope = self._apart(median, u, law)
         each = jax.lax.map(lambda d: self._ordered([median - d, median + d], law), d)
         return logsumexp(each + jnp.log(WEIGHTS * slope))
 
-    def _apart(self, median: Any, u: Any, logs: bool) -> tuple[Any, Any]:
+    def _apart(self, median: Any, u: Any, law: Scatter) -> tuple[Any, Any]:
         """Half the distance d(u) of the two middle values, for u from 0 to 1, and dd/du; dense at 0, without an end where they have none."""
-        below = None if self.low is None and not logs else median - (self.low or 0.0)
+        below = None if self.low is None and not law.logs else median - (self.low or 0.0)
         ends = [e for e in (below, None if self.high is None else self.high - median) if e is not None]
         if not ends:
-            return median * u**2 / (1.0 - u**2), 2.0 * median * u / (1.0 - u**2) ** 2
+            scale = jnp.abs(median) + jnp.mean(law.sd)
+            return scale * u**2 / (1.0 - u**2), 2.0 * scale * u / (1.0 - u**2) ** 2
         most = ends[0] if len(ends) == 1 else jnp.minimum(*ends)
         return most * u**2, 2.0 * most * u
 

@@ -15,6 +15,7 @@ from pkpd.noise.measurement import TINY
 from pkpd.noise.tails import log_below, mills
 
 FLOOR = -700.0  # floor of a log-probability, so that values and gradients stay finite
+FARTHEST = 1e8  # sds: a proportional residual of a prediction of 0 has next to none, and powers of z would overflow
 NONE = -1e30  # log of no probability at all: finite, so that the slope of a sum of two of them is
 
 
@@ -27,8 +28,8 @@ class Scatter:
     logs: bool
 
     def z(self, x: Any) -> Any:
-        """Where x lies, in standard deviations; x > 0 where `logs`."""
-        return ((jnp.log(x) if self.logs else x) - self.mean) / self.sd
+        """Where x lies, in standard deviations, FARTHEST at most; x > 0 where `logs`."""
+        return jnp.clip(((jnp.log(x) if self.logs else x) - self.mean) / self.sd, -FARTHEST, FARTHEST)
 
     def log_stretch(self, x: Any) -> Any:
         """log of the slope of the normal scale in x."""
