@@ -4,6 +4,7 @@ from pkpd.inference.cohort_model import cohort_model
 from pkpd.inference.fit import Fit, load_fit
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.run import sample
+from pkpd.inference.sample_summaries import sample_summaries
 from pkpd.inference.summaries import Detectable, DetectableJointly, MeanSd, PeakSummary, Responders, SummaryArm
 from pkpd.inference.summary_model import enough_draws, summary_error, summary_log_likelihood, summary_model
 from pkpd.inference.verdict import Verdict
@@ -23,6 +24,7 @@ __all__ = [
     "enough_draws",
     "load_fit",
     "sample",
+    "sample_summaries",
     "summary_error",
     "summary_log_likelihood",
     "summary_model",

@@ -14,6 +14,7 @@ from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.cohort_model import prior_model
 from pkpd.inference.event_facts import event_facts
 from pkpd.inference.geometry import Geometry
+from pkpd.inference.joint import SummaryError, look_again, population_values, summary_facts, summary_group
 from pkpd.inference.kinds import kinds
 from pkpd.inference.missing_covariates import lacking
 from pkpd.inference.predictive import Predictive, over_draws, thin
@@ -45,8 +46,13 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
     }
     groups = {"posterior": posterior, "sample_stats": stats, "prior": prior_draws(problem, k_prior)}
     groups |= _row_groups(problem, predictive, flat, k_rows, draws.z.shape[:2])
-    check = _checked(problem, posterior, geometry, groups["log_likelihood"]["dv"])
-    verdict = judge(summary, stats, draws.stopped, check)
+    own, facts, warned = groups["log_likelihood"]["dv"].sum("obs", skipna=False), event_facts(predictive, flat), ()
+    if problem.summaries:
+        groups["summaries"], error = _summaries(space, flat, draws.z.shape[:2])
+        own = own + groups["summaries"]["log_likelihood"].sum("summary", skipna=False)
+        facts, warned = [*facts, *summary_facts(problem.published, error)], error.warned
+    check = _checked(problem, posterior, geometry, own)
+    verdict = judge(summary, stats, draws.stopped, check, warned)
     groups |= {"observed_data": _observed(problem), "constant_data": _constant(problem), "predictions": _curves(problem, predictive, flat)}
     tree = xr.DataTree.from_dict({"/": xr.Dataset(), **groups})
     tree.attrs = {
@@ -54,7 +60,7 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
         "verdict": json.dumps(verdict.as_dict()),
         "solver_check": check.to_json(),
         "provenance": json.dumps(provenance(problem, sampler, seed)),
-        "report": json.dumps(report_facts(problem, geometry, draws, event_facts(predictive, flat))),
+        "report": json.dumps(report_facts(problem, geometry, draws, facts)),
     }
     return tree
 
@@ -64,7 +70,7 @@ def _sites(space: Space, geometry: Geometry, z: np.ndarray) -> dict[str, np.ndar
 
     def one(values: Any, key: Any) -> dict[str, Any]:
         trace = space.trace_at(values["z"], geometry.weights)
-        found = {n: s["value"] for n, s in trace.items() if s["type"] in ("sample", "deterministic") and n != "dv"}
+        found = {n: s["value"] for n, s in trace.items() if s["type"] in ("sample", "deterministic") and n not in ("dv", "summaries")}
         return found | kinds(space.problem, trace, found, key)
 
     flat = z.reshape(-1, z.shape[-1])
@@ -114,10 +120,20 @@ def _row_groups(
     return {"posterior_predictive": xr.Dataset({k: label(v) for k, v in out.items()}), "log_likelihood": xr.Dataset({"dv": label(loglik)})}
 
 
-def _checked(problem: FitProblem, posterior: xr.Dataset, geometry: Geometry, rows: xr.DataArray) -> SolverCheck:
-    """The solver's certificate; `rows` are the log-likelihoods of the same thinned draws. Whatever goes wrong in it, the draws are kept."""
+def _summaries(space: Space, flat: Mapping[str, np.ndarray], shape: tuple[int, int]) -> tuple[xr.Dataset, SummaryError]:
+    """Each summary's log-likelihood on the thinned draws, and its Monte Carlo error looked at again on a few of all."""
+    published, chosen = space.problem.published, thin(shape, DRAWS)
+    sites = population_values(flat)
+    terms = over_draws(
+        lambda s, _: published.terms(s), {n: v[chosen] for n, v in sites.items()}, jax.random.split(jax.random.PRNGKey(0), len(chosen))
+    )
+    return summary_group(published, terms.reshape(shape[0], -1, len(published.names)), error := look_again(published, sites)), error
+
+
+def _checked(problem: FitProblem, posterior: xr.Dataset, geometry: Geometry, own: xr.DataArray) -> SolverCheck:
+    """The solver's certificate; `own` are the log-likelihoods of the same thinned draws. Whatever goes wrong in it, the draws are kept."""
     try:
-        return reweigh(problem, posterior, geometry.weights, sampled=rows.sum("obs", skipna=False).to_numpy().ravel())
+        return reweigh(problem, posterior, geometry.weights, sampled=own.to_numpy().ravel())
     except Exception as error:  # hours of sampling may lie behind these draws: a check is not worth them
         return SolverCheck(problem.predictor.chosen.name, reason=f"it ended in {type(error).__name__} ({error})")
 

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+from numpyro import handlers
 
 from pkpd.inference.problem import FitProblem
 from pkpd.noise import Joined, Measurement, Mixed
@@ -17,6 +18,8 @@ from pkpd.population.mixture import SHARES, of_kind
 def cohort_model(problem: FitProblem) -> Callable[..., None]:
     """A numpyro model `model(weights={}, observed=True)`: population sites, random effects, and the site `dv` over the scored rows.
 
+    With published summaries, the factor `summaries` beside it.
+
     `weights` maps a varying parameter to its centring weight (0 non-centred, 1 centred); `observed=False` leaves `dv` to be sampled, which is
     the prior or posterior predictive. Any NumPyro inference runs on it.
 
@@ -24,8 +27,13 @@ def cohort_model(problem: FitProblem) -> Callable[..., None]:
     """
 
     def model(weights: Mapping[str, Any] | None = None, observed: bool = True) -> None:
-        fn = measurement(problem, *_parameters(problem, weights))
+        with handlers.trace() as seen:
+            theta, sds = _parameters(problem, weights)
+        fn = measurement(problem, theta, sds)
         numpyro.sample("dv", fn, obs=jnp.asarray(problem.rows.dv) if observed else None)
+        if problem.summaries and observed:
+            sites = {n: s["value"] for n, s in seen.items() if s["type"] == "sample" and not n.startswith("raw_")}
+            numpyro.factor("summaries", problem.published.log_likelihood(sites))
 
     return model
 

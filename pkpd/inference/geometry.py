@@ -17,9 +17,10 @@ import numpy as np
 import optax
 
 from pkpd.errors import FitError
+from pkpd.inference.joint import curvature
 from pkpd.inference.space import Space
 from pkpd.model.predict import failed_subjects
-from pkpd.population.shrink import SHARED
+from pkpd.population.shrink import SHARED, of_subjects
 
 Report = Callable[[str], None]
 
@@ -59,9 +60,14 @@ class _Tools:
         by_word = {"omega": population.varying, "gamma": population.occasions, "tau": population.levels, "df": population.varying}
         spreads = {f"{word}_{n}" for word, names in by_word.items() for n in names}
         self.held = jnp.asarray([n in spreads or n.startswith(("chol_", *SHARED)) for n in labels])
+        self.common = np.flatnonzero([not of_subjects(n) for n in labels])
         self.value_grad = jax.jit(jax.value_and_grad(space.potential))
-        self.data = jax.jit(self._data)
+        self.data = jax.jit(self._with_summaries if space.problem.summaries else self._data)
         self._prior_curvature = jax.jit(jax.hessian(space.prior))
+
+    def _with_summaries(self, z: Any, weights: Mapping[str, Any]) -> Any:
+        """The rows' information and the summaries'."""
+        return self._data(z, weights) + curvature(self.space.summaries, z, self.common)
 
     def _data(self, z: Any, weights: Mapping[str, Any]) -> Any:
         """J' W J of the rows; where laws are not normal, the scores' outer product (its expectation is the Fisher information too)."""
@@ -186,6 +192,14 @@ def _why_not_finite(space: Space, z: Any, weights: Mapping[str, Any]) -> str:
     problem = space.problem
     log_prob = np.asarray(trace["dv"]["fn"].log_prob(trace["dv"]["value"]))
     bad = np.flatnonzero(~np.isfinite(log_prob))
+    if problem.summaries and not bad.size:
+        terms = np.asarray(problem.published.terms(space.constrain(z)))
+        lost = [n for n, v in zip(problem.published.names, terms, strict=True) if not np.isfinite(v)]
+        if lost:
+            return (
+                f"{problem.name}: at typical values the likelihood of the summary '{lost[0]}' is not finite: virtual subjects of its arm cannot be "
+                "solved. Check its regimen and that the priors' medians give sensible predictions."
+            )
     table = problem.cohort.observations.reset_index(drop=True).iloc[problem.rows.index[bad]] if bad.size else None
     if table is None or table.empty:
         return f"{problem.name}: the prior density is not finite at typical values; check the priors and supports."

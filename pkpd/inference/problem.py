@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,9 +13,13 @@ from numpyro.distributions import Distribution, TransformedDistribution
 
 from pkpd.data import Cohort
 from pkpd.errors import FitError, choices
+from pkpd.inference.joint import bound
 from pkpd.inference.missing_covariates import wrong_missing
 from pkpd.inference.observed_rows import observed_rows
 from pkpd.inference.over_time import fitted_model, levels, wrong_columns, wrong_levels
+from pkpd.inference.published import Published
+from pkpd.inference.summaries import SummaryArm
+from pkpd.inference.summary_checks import observables
 from pkpd.model import Model, Predictor, predictor
 from pkpd.model.varying import VaryingModel
 from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs, reads_of
@@ -67,7 +71,8 @@ class FitProblem:
     """Everything a fit needs. `noise` maps each observable to its residual error; `arms` (name -> Regimen) are what-ifs run after the fit.
 
     `title` heads the report; `simulated` marks data that were simulated; `truth` (name -> value) is compared with the estimates;
-    `assumptions` are printed. Raises `FitError` with every mismatch between the parts.
+    `assumptions` are printed. `summaries` [(SummaryArm, [term, ...]), ...] is what papers report of *other* patients, integrated over `summary_draws`
+    virtual subjects an arm (more where their standard error asks for it). Raises `FitError` with every mismatch between the parts.
     """
 
     model: Model
@@ -82,6 +87,8 @@ class FitProblem:
     truth: Mapping[str, float] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     what_if: Callable[[Any], Any] | None = None
+    summaries: Sequence[tuple[SummaryArm, Sequence[Any]]] = ()
+    summary_draws: int = 1024
 
     def __post_init__(self) -> None:
         wrong = [*self._wrong_parameters(), *self._wrong_noise()]
@@ -91,6 +98,8 @@ class FitProblem:
         if wrong:
             more = f" ({len(wrong) - 5} more like these.)" if len(wrong) > 5 else ""
             raise FitError(f"{self.name}: " + " ".join(wrong[:5]) + more)
+        if self.summaries:
+            _ = self.published
 
     def _wrong_parameters(self) -> list[str]:
         found = []
@@ -123,7 +132,8 @@ class FitProblem:
 
     def _wrong_noise(self) -> list[str]:
         measured = sorted(set(self.cohort.observations.loc[self.cohort.observations["scored"].astype(bool), "observable"]))
-        found = [f"noise names '{o}', which is not measured here. {choices(o, measured)}" for o in self.noise if o not in measured]
+        known = [*measured, *(o for o in observables(self.summaries) if o not in measured)]
+        found = [f"noise names '{o}', which is not measured here. {choices(o, known)}" for o in self.noise if o not in known]
         return found + [
             f"'{o}' is measured but has no residual error; add noise['{o}'] = lognormal_error(...)."
             for o in measured
@@ -184,6 +194,11 @@ class FitProblem:
     def observations(self) -> dict[str, Observation]:
         """`noise` bound to the rows."""
         return {o: self.noise[o].bound(self.observed_rows[o]) for o in self.observed_names}
+
+    @cached_property
+    def published(self) -> Published:
+        """`summaries` bound to the population, `noise` and the solver."""
+        return bound(self)
 
     @cached_property
     def residual_only(self) -> bool:

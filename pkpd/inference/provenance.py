@@ -28,6 +28,14 @@ def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, An
         "solver": {**asdict(problem.solver), "chosen": problem.predictor.chosen.name, "reason": problem.predictor.chosen.reason},
         "model": {"name": problem.model.name, "digest": problem.model.digest},
         "data": {"source": Path(problem.cohort.source).name, "sha256": problem.cohort.sha256},
+        **({"summaries": {"terms": problem.published.names, "draws": problem.summary_draws}} if problem.summaries else {}),
+        **versions(),
+    }
+
+
+def versions() -> dict[str, Any]:
+    """Packages, machine, and the project's commit."""
+    return {
         "versions": {n: _version(n) for n in PACKAGES} | {"python": platform.python_version()},
         "machine": {
             "backend": jax.default_backend(),

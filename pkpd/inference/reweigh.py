@@ -59,7 +59,7 @@ def reweigh(
     `sampled` are the log-likelihoods [draw] of the same thinned draws under the problem's own solver, where they are known already.
     """
     chosen = problem.predictor.chosen.name
-    told, cure = _accuracy(problem.solver, chosen)
+    told, cure = accuracy(problem.solver, chosen)
     if not tighter(problem.solver, chosen):
         return SolverCheck(told)
     try:
@@ -87,15 +87,17 @@ def _checker(problem: FitProblem, rtol: float) -> FitProblem:
 
 
 def log_likelihoods(problem: FitProblem, posterior: xr.Dataset, weights: Mapping[str, Any], draws: int = DRAWS) -> np.ndarray:
-    """Of all rows together [draw], at thinned draws; NaN where a subject could not be solved."""
+    """Of all rows and summaries together [draw], at thinned draws; NaN where a subject could not be solved."""
     predictive, dv = Predictive(problem, weights), jnp.asarray(problem.rows.dv)
+    told = lambda s: problem.published.log_likelihood(s) if problem.summaries else 0.0  # noqa: E731
     known = [n for n in problem.population_sites if not n.startswith("corr_")]  # a correlation is told, its Cholesky factor is sampled
     sites = _thinned(
         posterior, [str(n) for n in posterior.data_vars if str(n).startswith(("raw_", "chol_", "local_", "missing_")) or n in known], draws
     )
 
     def one(values: Any, _: Any) -> Any:
-        return jnp.sum(measurement(problem, predictive.all_kinds(values), sds_from(problem, values)).log_prob(dv))
+        rows = measurement(problem, predictive.all_kinds(values), sds_from(problem, values)).log_prob(dv)
+        return jnp.sum(rows) + told(values)
 
     keys = jax.random.split(jax.random.PRNGKey(0), len(next(iter(sites.values()))))
     # One draw after another: together they would copy an adaptive solver's whole tape at each step, which is 50 times slower.
@@ -144,7 +146,7 @@ def _line(name: str, x: np.ndarray, w: np.ndarray) -> tuple[Any, ...]:
     return (name, mean, sd, moved, *map(float, quantiles), (moved - mean) / sd if sd > 0 else 0.0)
 
 
-def _accuracy(solver: Solver, chosen: str) -> tuple[str, str]:
+def accuracy(solver: Solver, chosen: str) -> tuple[str, str]:
     """A method with what sets its accuracy, and the settings that make it finer."""
     kind, _ = METHODS.get(chosen, OTHER)
     asked = "" if solver.method == "auto" else f"method='{solver.method}', "

@@ -15,6 +15,7 @@ from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import Geometry, find_geometry
+from pkpd.inference.joint import settle
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import facts
 from pkpd.inference.sample import run_nuts
@@ -57,10 +58,15 @@ def sample(
     log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
     kept = Checkpoint(checkpoint, facts(problem, settings, seed)) if checkpoint is not None else None
     geometry = _geometry(space, kept)
+    if problem.summaries:
+        space, geometry = settle(space, geometry, find_geometry, log.info)
+        problem = space.problem
     log.info("centring weights: %s", ", ".join(f"{k} {float(v):.2f}" for k, v in geometry.weights.items()) or "none")
     draws = run_nuts(space, geometry, settings, seed, progress, kept)
     log.info("labelling draws and predicting")
     tree = assemble(space, geometry, draws, settings, seed)
+    if problem.summaries:
+        log.info("summaries: %s", tree["summaries"].attrs["error_sentence"])
     log.info("solver check: %s", SolverCheck.from_json(tree.attrs["solver_check"]).verdict)
     return Fit(tree, problem)
 

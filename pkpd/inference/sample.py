@@ -19,7 +19,7 @@ from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.nuts import build
 from pkpd.inference.problem import Sampler
-from pkpd.inference.space import Space
+from pkpd.inference.space import Coordinates
 
 log = logging.getLogger("pkpd")
 
@@ -37,7 +37,9 @@ class Draws:
     stopped: bool
 
 
-def run_nuts(space: Space, geometry: Geometry, sampler: Sampler, seed: int, progress: bool, checkpoint: Checkpoint | None = None) -> Draws:
+def run_nuts(
+    space: Coordinates, geometry: Geometry, sampler: Sampler, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+) -> Draws:
     """Chains of NUTS on u, z = mode + L u; the step and a dense refinement of the metric adapt during warm-up.
 
     Chains take the devices in turn; one CPU device runs one chain at a time, so the command line makes one device a core.

@@ -20,23 +20,21 @@ from pkpd.inference.problem import FitProblem
 from pkpd.population.medians import typical_value
 
 
-@dataclass(frozen=True, eq=False)
-class Space:
-    """z[D] unconstrained <-> named sites. Centring weights are an argument everywhere, so changing them compiles nothing anew."""
+class Coordinates:
+    """z[D] unconstrained <-> named sites of a numpyro `model(weights)`."""
 
-    problem: FitProblem
-
-    @cached_property
+    @property
     def model(self) -> Callable:
-        return cohort_model(self.problem)
+        raise NotImplementedError
+
+    @property
+    def full_weights(self) -> dict[str, Any]:
+        """Centring weights that make every random effect centred; empty where there are none."""
+        return {}
 
     @cached_property
     def _trace(self) -> dict:
         return self.typical_trace(self.full_weights)
-
-    @cached_property
-    def full_weights(self) -> dict[str, Any]:
-        return {n: jnp.asarray(1.0) for n in self.problem.population.varying}
 
     def typical_trace(self, weights: Mapping[str, Any]) -> dict:
         """The model run at prior medians with random effects at zero."""
@@ -88,6 +86,21 @@ class Space:
         seeded = handlers.seed(handlers.substitute(self.model, data=values), jax.random.PRNGKey(0))
         return handlers.trace(seeded).get_trace(weights)
 
+
+@dataclass(frozen=True, eq=False)
+class Space(Coordinates):
+    """The coordinates of a fit problem. Centring weights are an argument everywhere, so changing them compiles nothing anew."""
+
+    problem: FitProblem
+
+    @cached_property
+    def model(self) -> Callable:
+        return cohort_model(self.problem)
+
+    @cached_property
+    def full_weights(self) -> dict[str, Any]:
+        return {n: jnp.asarray(1.0) for n in self.problem.population.varying}
+
     def rows(self, z: Any, weights: Mapping[str, Any]) -> tuple[Any, Any]:
         """Mean and sd of every scored row at z."""
         fn = self.trace_at(z, weights)["dv"]["fn"]
@@ -96,6 +109,10 @@ class Space:
     def terms(self, z: Any, weights: Mapping[str, Any]) -> Any:
         """The log-likelihood of every scored row at z."""
         return self.trace_at(z, weights)["dv"]["fn"].log_prob(jnp.asarray(self.problem.rows.dv))
+
+    def summaries(self, z: Any) -> Any:
+        """The log-likelihood of published summaries at z."""
+        return self.problem.published.log_likelihood(self.constrain(z))
 
     def prior(self, z: Any, weights: Mapping[str, Any]) -> Any:
         """-log prior density of z."""

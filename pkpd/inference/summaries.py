@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from jax.scipy.special import logsumexp
 
-from pkpd.data import read_cohort
 from pkpd.errors import FitError, choices
-from pkpd.events import Regimen, tile
-from pkpd.events.intervals import constant_intervals
-from pkpd.inference.summary_laws import binomial, log_difference, mean_and_sd, mean_log, multinomial, ordered, peak_law
-from pkpd.model import Model, Predictor, predictor
+from pkpd.events import Regimen
+from pkpd.inference.summary_laws import Scatter, counted, log_difference, mean_and_sd, mean_log, moments, multinomial, ordered, peak_law
+from pkpd.model import Model, Predictor
+from pkpd.model.arm_layout import lay_out
 from pkpd.noise.tails import log_below
+from pkpd.solve import Solver
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)  # for the two middle values of an even number
 
@@ -67,59 +67,46 @@ class SummaryArm:
             index=range(draws),
         )
 
-    def predictor(self, draws: int) -> Predictor:
+    def listed(self, draws: int) -> np.ndarray | None:
+        """The patient whom each virtual subject stands for [draws], where covariates tell patients apart; None where all are alike."""
+        apart = any(np.ndim(v) and np.ptp(np.asarray(v, float)) > 0 for v in (self.covariates or {}).values())
+        return np.arange(draws) * self.n_patients // draws if apart else None
+
+    def predictor(self, draws: int, solver: Solver | None = None) -> Predictor:
         """The model bound to `draws` virtual subjects, laid out once: `.observables(theta)[0]` is [times, observables, draws]."""
         if draws not in self._made:
-            self._made[draws] = _bound(self, self.table(draws))
-        return self._made[draws]
-
-
-def _bound(arm: SummaryArm, table: pd.DataFrame) -> Predictor:
-    model, n = arm.model, len(table)
-    by_size = bool(arm.regimen.for_model(model).sizes)  # such doses differ between subjects, all others are laid out once
-    each = table if by_size else table.iloc[:1]
-    doses = arm.regimen.to_records(model, subjects=each if by_size else None)
-    cohort = read_cohort(_rows(arm, doses, each), model, units=doses.attrs["units"], covariates=list(table.columns), name=arm.name)
-    bound = predictor(model, cohort)
-    bound = replace(bound, plan=replace(bound.plan, start=np.minimum(bound.plan.start, 0.0)))
-    if by_size:
-        return bound
-    wide = np.array([table[c].to_numpy(float) for c in model.covariate_names]).reshape(len(model.covariates), n)
-    plan = replace(tile(bound.plan, n), intervals=constant_intervals(wide))
-    return replace(bound, plan=plan, row_observable=np.tile(bound.row_observable, n))
-
-
-def _rows(arm: SummaryArm, doses: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Dose records, and a look at every observable at every time after them."""
-    n, names, times = len(table), arm.model.observable_names, np.asarray(arm.times_h, float)
-    doses = doses.assign(RATE=doses["RATE"].where(doses["DUR"] == 0, 0.0), place=1, MDV=1, DVID="")
-    one = pd.DataFrame({"TIME": np.repeat(times, len(names)), "EVID": 0, "MDV": 1, "DVID": list(names) * len(times)})
-    one = one.assign(AMT=0.0, RATE=0.0, DUR=0.0, CMT="", place=2)
-    looks = one.iloc[np.tile(np.arange(len(one)), n)].assign(ID=np.repeat([str(i + 1) for i in range(n)], len(one)))
-    rows = looks if doses.empty else pd.concat([doses, looks], ignore_index=True)
-    rows = rows.assign(lane=rows["ID"].astype(int) - 1).sort_values(["lane", "TIME", "place"], kind="stable")
-    values = {c: table[c].to_numpy()[rows["lane"]] for c in table.columns}
-    return rows.drop(columns=["lane", "place"]).assign(**values)
+            self._made[draws] = lay_out(self.model, self.regimen, np.asarray(self.times_h, float), self.table(draws), self.name)[1]
+        return self._made[draws] if solver is None else replace(self._made[draws], solver=solver)
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Virtual subjects of an arm: parameters `theta` [M], `log_f[observable]` [times, M], residual sd `sigma[observable]` of the log."""
+    """Virtual subjects of an arm: parameters `theta` [M], predictions `f` and `laws` of measurements by observable [times, M].
+
+    `patient` [M] numbers the patient whom each stands for, where covariates tell them apart.
+    """
 
     times: np.ndarray
     theta: Mapping[str, Any]
-    log_f: Mapping[str, Any]
-    sigma: Mapping[str, Any]
+    f: Mapping[str, Any]
+    laws: Mapping[str, Scatter]
+    patient: np.ndarray | None = None
 
-    def at(self, observable: str, t: float) -> Any:
-        return self.log_f[observable][int(np.flatnonzero(np.isclose(self.times, t, rtol=1e-9, atol=1e-9))[0])]
+    def place(self, t: float) -> int:
+        return int(np.flatnonzero(np.isclose(self.times, t, rtol=1e-9, atol=1e-9))[0])
+
+    def law(self, observable: str, t: float) -> Scatter:
+        """The law of the measurement at one visit [M]."""
+        law, i = self.laws[observable], self.place(t)
+        return Scatter(law.mean[i], law.sd[i], law.logs)
 
 
 @dataclass(frozen=True)
 class Detectable:
     """`count` of `of` patients measured above the limit `above` (unit of the observable) at visit `at` (h): Binomial(count; of, p).
 
-    p = mean over subjects of Phi((ln f - ln above)/sigma).
+    p = mean over subjects of P(y > above), Phi((ln f - ln above)/sigma) with a lognormal residual. Where covariates tell the patients of the arm
+    apart, each has a p of its own and the count is Poisson-binomial, over all of them or over `of` of them at random.
     """
 
     observable: str
@@ -136,15 +123,15 @@ class Detectable:
         return _wrong_count(self) or _not_positive(self, above=self.above)
 
     def log_likelihood(self, seen: Seen) -> Any:
-        z = (np.log(self.above) - seen.at(self.observable, self.at)) / seen.sigma[self.observable]
-        return binomial(self.count, self.of, mean_log(log_below(-z)), mean_log(log_below(z)))
+        z = seen.law(self.observable, self.at).z(self.above)
+        return counted(self.count, self.of, log_below(-z), log_below(z), seen.patient)
 
 
 @dataclass(frozen=True)
 class DetectableJointly:
     """Detection of the same patients at several visits `at` (h): `counts` maps a pattern, a sign + or - a visit, to a number of patients.
 
-    Multinomial over patterns with p = mean over subjects of prod_t Phi(+-(ln f_t - ln above)/sigma); a pattern not named has no patient.
+    Multinomial over patterns with p = mean over subjects of prod_t P(y_t > above) or P(y_t < above); a pattern not named has no patient.
     """
 
     observable: str
@@ -169,8 +156,7 @@ class DetectableJointly:
         return _not_positive(self, above=self.above)
 
     def log_likelihood(self, seen: Seen) -> Any:
-        log_f = jnp.stack([seen.at(self.observable, t) for t in self.at])
-        z = (log_f - np.log(self.above)) / seen.sigma[self.observable]
+        z = -jnp.stack([seen.law(self.observable, t).z(self.above) for t in self.at])
         signs = np.array([[1.0 if s == "+" else -1.0 for s in p] for p in self.counts])
         log_p = mean_log(jnp.sum(log_below(signs[:, :, None] * z), axis=1))
         return multinomial(list(self.counts.values()), log_p)
@@ -181,6 +167,7 @@ class PeakSummary:
     """Median and range of the peaks of `of` patients, a peak being a patient's largest measurement over the arm's times.
 
     The joint density of the order statistics that are given; for an even `of` the two middle ones are m - d and m + d, integrated over d.
+    Residuals of a patient's visits are independent, so P(peak < x) is their product: nothing is drawn.
     """
 
     observable: str
@@ -207,19 +194,29 @@ class PeakSummary:
         return [1] * (self.low is not None) + middle * (self.median is not None) + [self.of] * (self.high is not None)
 
     def log_likelihood(self, seen: Seen) -> Any:
-        return self.density(self.median, seen.log_f[self.observable], seen.sigma[self.observable])
+        return self.density(self.median, seen.laws[self.observable])
 
-    def density(self, median: Any, log_f: Any, sigma: Any) -> Any:
-        """log density of `median` (None: not reported) and the range, from predictions `log_f` [times, M]."""
+    def density(self, median: Any, law: Scatter) -> Any:
+        """log density of `median` (None: not reported) and the range, from the `law` of measurements [times, M]."""
         if median is None or self.of % 2:
-            return self._ordered([median], log_f, sigma)
-        most = median - (self.low or 0.0) if self.high is None else jnp.minimum(median - (self.low or 0.0), self.high - median)
-        u = 0.5 * (NODES + 1.0)  # d = most u^2; the density of m is 2 integral f(m - d, m + d) dd
-        each = jax.lax.map(lambda d: self._ordered([median - d, median + d], log_f, sigma), most * u**2)
-        return logsumexp(each + jnp.log(2.0 * WEIGHTS * most * u))
+            return self._ordered([median], law)
+        u = 0.5 * (NODES + 1.0)  # the density of m is 2 integral f(m - d, m + d) dd
+        d, slope = self._apart(median, u, law)
+        each = jax.lax.map(lambda d: self._ordered([median - d, median + d], law), d)
+        return logsumexp(each + jnp.log(WEIGHTS * slope))
 
-    def _ordered(self, middle: Sequence[Any], log_f: Any, sigma: Any) -> Any:
-        laws = [peak_law(x, log_f, sigma) for x in (self.low, *middle, self.high) if x is not None]
+    def _apart(self, median: Any, u: Any, law: Scatter) -> tuple[Any, Any]:
+        """Half the distance d(u) of the two middle values, for u from 0 to 1, and dd/du; dense at 0, without an end where they have none."""
+        below = None if self.low is None and not law.logs else median - (self.low or 0.0)
+        ends = [e for e in (below, None if self.high is None else self.high - median) if e is not None]
+        if not ends:
+            scale = jnp.abs(median) + jnp.mean(law.sd)
+            return scale * u**2 / (1.0 - u**2), 2.0 * scale * u / (1.0 - u**2) ** 2
+        most = ends[0] if len(ends) == 1 else jnp.minimum(*ends)
+        return most * u**2, 2.0 * most * u
+
+    def _ordered(self, middle: Sequence[Any], law: Scatter) -> Any:
+        laws = [peak_law(x, law) for x in (self.low, *middle, self.high) if x is not None]
         below = [b for b, _ in laws]
         inner = [log_difference(b, a) for a, b in pairwise(below)]
         between = [mean_log(b) for b in (below[0], *inner, log_difference(jnp.zeros_like(below[-1]), below[-1]))]
@@ -248,7 +245,8 @@ class MeanSd:
         return "a standard deviation needs of=2 patients or more" if self.of < 2 else _not_positive(self, mean=self.mean, sd=self.sd)
 
     def log_likelihood(self, seen: Seen) -> Any:
-        return mean_and_sd(self.mean, self.sd, self.of, seen.at(self.observable, self.at), seen.sigma[self.observable])
+        f = seen.f[self.observable][seen.place(self.at)]
+        return mean_and_sd(self.mean, self.sd, self.of, moments(f, seen.law(self.observable, self.at)))
 
 
 @dataclass(frozen=True)
@@ -265,8 +263,9 @@ class Responders:
         return _wrong_count(self)
 
     def log_likelihood(self, seen: Seen) -> Any:
-        p = jnp.mean(self.probability(seen.theta, {o: jnp.exp(v) for o, v in seen.log_f.items()}))
-        return binomial(self.count, self.of, jnp.log(jnp.maximum(p, 1e-300)), jnp.log(jnp.maximum(1.0 - p, 1e-300)))
+        some = next(iter(seen.f.values()))
+        p = jnp.broadcast_to(self.probability(seen.theta, seen.f), some.shape[-1:])
+        return counted(self.count, self.of, jnp.log(jnp.maximum(p, 1e-300)), jnp.log(jnp.maximum(1.0 - p, 1e-300)), seen.patient)
 
 
 def _wrong_count(term: Any) -> str | None:

@@ -43,11 +43,17 @@ def summarise(posterior: xr.Dataset, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "mean", "sd", "q5", "q50", "q95", "ess_bulk", "ess_tail", "rhat"])
 
 
-def judge(summary: pd.DataFrame, stats: xr.Dataset, stopped: bool = False, check: SolverCheck | None = None) -> Verdict:
+def judge(
+    summary: pd.DataFrame,
+    stats: xr.Dataset,
+    stopped: bool = False,
+    check: SolverCheck | None = None,
+    more: Sequence[tuple[str, str, str]] = (),
+) -> Verdict:
     """Converged when R-hat <= 1.01 and bulk and tail ESS >= 400 for every population parameter, at most 1 % divergent, E-BFMI >= 0.3.
 
     More than 0.1 % of divergent draws, and a solver whose error reaches the estimates (`check`), are warnings: they do not fail the fit, and stand in
-    the headline.
+    the headline; so are `more`: each in few words, in full, and what to do.
     """
     reasons, warnings, steps = [], [], []  # a warning in few words, for the headline, and in full
     poor = summary[~(summary["rhat"] <= RHAT)]
@@ -72,6 +78,8 @@ def judge(summary: pd.DataFrame, stats: xr.Dataset, stopped: bool = False, check
     if check is not None and check.status == "warning":
         warnings.append((f"the solver is not certified ({check.brief})", f"Solver not certified: {check.found}."))
         steps.append(check.advice)
+    warnings += [(brief, told) for brief, told, _ in more]
+    steps += [step for _, _, step in more]
     if stopped:
         reasons.append("The run was interrupted before all draws were made.")
     full = [told for _, told in warnings]

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pkpd.data import Cohort, read_cohort
+from pkpd.data import Cohort
 from pkpd.errors import DoseError, ModelError, choices
-from pkpd.events import Regimen, tile
-from pkpd.events.intervals import constant_intervals
-from pkpd.model import Model, Predictor, predictor
+from pkpd.events import Regimen
+from pkpd.model import Model, Predictor
+from pkpd.model.arm_layout import lay_out
 from pkpd.solve import Solver
 
 
@@ -56,20 +56,9 @@ def design(
     """
     times = _rising(times_h, at_dose)
     table = _checked(model, covariates)
-    by_size = bool(regimen.for_model(model).sizes)  # such doses differ between subjects, all others are laid out once
-    each = table if by_size else table.iloc[:1]
-    doses = regimen.to_records(model, subjects=each if by_size else None)
-    rows = _records(model, doses, times, each, at_dose)
-    one = read_cohort(rows, model, units=doses.attrs["units"], covariates=list(table.columns), name=name)
-    bound = predictor(model, one, solver)
-    bound = replace(bound, plan=replace(bound.plan, start=np.minimum(bound.plan.start, 0.0)))  # the trial begins at 0 h in every arm
-    if by_size:
-        return Design(regimen, times, at_dose, one, bound)
-    n = len(table)
-    wide = np.array([table[c].to_numpy(float) for c in model.covariate_names]).reshape(len(model.covariates), n)
-    plan = replace(tile(bound.plan, n), intervals=constant_intervals(wide))
-    many = replace(bound, plan=plan, row_observable=np.tile(bound.row_observable, n))
-    return Design(regimen, times, at_dose, _widened(one, table), many)
+    read, bound = lay_out(model, regimen, times, table, name, at_dose=at_dose, solver=solver)
+    cohort = read if regimen.for_model(model).sizes else _widened(read, table)
+    return Design(regimen, times, at_dose, cohort, bound)
 
 
 def _rising(times_h: Any, at_dose: str) -> np.ndarray:
@@ -94,19 +83,6 @@ def _checked(model: Model, covariates: pd.DataFrame) -> pd.DataFrame:
         row = int(np.flatnonzero(~np.isfinite(numbers[empty[0]]))[0])
         raise ModelError(f"Covariate {empty[0]} of virtual subject {row + 1} is {covariates[empty[0]].iloc[row]}; give finite numbers.")
     return numbers
-
-
-def _records(model: Model, doses: pd.DataFrame, times: np.ndarray, table: pd.DataFrame, at_dose: str) -> pd.DataFrame:
-    """Dose rows and looks of the subjects 1, 2, ... (the rows of `table`), in the order in which they act."""
-    n, names = len(table), model.observable_names
-    doses = doses.assign(RATE=doses["RATE"].where(doses["DUR"] == 0, 0.0), place=1, MDV=1, DVID="")
-    one = pd.DataFrame({"TIME": np.repeat(times, len(names)), "EVID": 0, "MDV": 1, "DVID": list(names) * len(times)})
-    one = one.assign(AMT=0.0, RATE=0.0, DUR=0.0, CMT="", place=2 if at_dose == "after" else 0)
-    looks = one.iloc[np.tile(np.arange(len(one)), n)].assign(ID=np.repeat([str(i + 1) for i in range(n)], len(one)))
-    rows = looks if doses.empty else pd.concat([doses, looks], ignore_index=True)
-    rows = rows.assign(lane=rows["ID"].astype(int) - 1).sort_values(["lane", "TIME", "place"], kind="stable")
-    values = {c: table[c].to_numpy()[rows["lane"]] for c in table.columns}
-    return rows.drop(columns=["lane", "place"]).assign(**values)
 
 
 def _widened(one: Cohort, table: pd.DataFrame) -> Cohort:

@@ -15,19 +15,25 @@ from scipy import stats
 from pkpd import Population, lognormal
 from pkpd.errors import FitError
 from pkpd.events import bolus
+from pkpd.inference.published import sobol_normals, virtual_subjects
 from pkpd.inference.summaries import Detectable, DetectableJointly, MeanSd, PeakSummary, Responders, SummaryArm
-from pkpd.inference.summary_laws import binomial, extremes, log_difference, mean_and_sd, mixture, multinomial, odd_median, ordered, peak_law
-from pkpd.inference.summary_model import (
-    check_no_overlap,
-    enough_draws,
-    sobol_normals,
-    summary_error,
-    summary_log_likelihood,
-    summary_model,
-    virtual_subjects,
+from pkpd.inference.summary_checks import check_no_overlap
+from pkpd.inference.summary_laws import (
+    Scatter,
+    binomial,
+    extremes,
+    log_difference,
+    mean_and_sd,
+    mixture,
+    moments,
+    multinomial,
+    odd_median,
+    ordered,
+    peak_law,
 )
+from pkpd.inference.summary_model import enough_draws, summary_error, summary_log_likelihood, summary_model
 from pkpd.models.classic import one_compartment_iv
-from pkpd.noise import lognormal_error, proportional_error
+from pkpd.noise import lognormal_error, student_error
 from pkpd.population import Correlation
 
 NOISE = {"cp": lognormal_error(dist.HalfNormal(0.5))}
@@ -59,7 +65,7 @@ def test_the_range_of_uniforms_is_its_joint_density() -> None:
 def test_the_mixture_of_one_prediction_is_lognormal() -> None:
     law = stats.lognorm(0.4, scale=np.exp(1.0))
     want = [law.logcdf(2.0), law.logsf(2.0), law.logpdf(2.0)]
-    assert np.allclose(mixture(2.0, jnp.full(8, 1.0), 0.4), want, atol=1e-9)
+    assert np.allclose(mixture(2.0, Scatter(jnp.full(8, 1.0), 0.4, True)), want, atol=1e-9)
 
 
 def test_the_integral_over_volumes_is_the_closed_form() -> None:
@@ -67,7 +73,7 @@ def test_the_integral_over_volumes_is_the_closed_form() -> None:
     theta = virtual_subjects(population, {"V": 20.0, "omega_V": 0.4}, sobol_normals(1, 1024, 1), {})
     log_f = jnp.log(100.0) - jnp.log(theta["V"])
     want = stats.norm.logsf((np.log(4.0) - np.log(5.0)) / np.hypot(0.4, 0.3))
-    assert float(mixture(4.0, log_f, 0.3)[1]) == pytest.approx(want, abs=1e-3)
+    assert float(mixture(4.0, Scatter(log_f, 0.3, True))[1]) == pytest.approx(want, abs=1e-3)
 
 
 def test_a_count_is_the_binomial_of_the_exact_probability() -> None:
@@ -91,7 +97,7 @@ def test_the_density_of_a_median_is_that_of_simulated_ones(n: int) -> None:
     medians = np.median(AT_0.rvs((40000, n), random_state=1), axis=1)
     grid = np.exp(np.linspace(np.log(0.3), np.log(60.0), 41))
     log_f = jnp.log(5.0) + 0.4 * jnp.asarray(sobol_normals(1, 128, 1)[:, 0])
-    density = np.exp(jax.vmap(lambda m: PeakSummary("cp", median=1.0, of=n).density(m, log_f[None], jnp.asarray(0.3)))(jnp.asarray(grid)))
+    density = np.exp(jax.vmap(lambda m: PeakSummary("cp", median=1.0, of=n).density(m, Scatter(log_f[None], 0.3, True)))(jnp.asarray(grid)))
     steps = np.diff(np.log(grid))
     mass = np.cumsum(0.5 * ((density * grid)[1:] + (density * grid)[:-1]) * steps)
     assert mass[-1] == pytest.approx(1.0, abs=3e-3)
@@ -117,7 +123,7 @@ def test_ordered_is_its_special_cases() -> None:
 
 def test_the_law_of_a_peak_is_the_product_over_visits() -> None:
     log_f = jnp.array([[0.0], [1.0], [-60.0]])
-    below, density = peak_law(2.0, log_f, 0.4)
+    below, density = peak_law(2.0, Scatter(log_f, 0.4, True))
     cdf = lambda x: stats.lognorm(0.4).cdf(x) * stats.lognorm(0.4, scale=np.e).cdf(x)  # noqa: E731
     assert float(below[0]) == pytest.approx(np.log(cdf(2.0)), abs=1e-10)
     assert float(density[0]) == pytest.approx(np.log((cdf(2.0 + 1e-5) - cdf(2.0 - 1e-5)) / 2e-5), abs=1e-7)
@@ -127,7 +133,11 @@ def test_mean_and_sd_follow_simulated_ones() -> None:
     y = stats.lognorm(0.25, scale=5.0).rvs((20000, 40), random_state=2)
     log_f = jnp.log(5.0) + 0.2 * jnp.asarray(sobol_normals(1, 1024, 1)[:, 0])
     mean, sd = np.linspace(4.2, 6.2, 81), np.linspace(0.6, 2.4, 81)
-    density = np.exp(jax.vmap(lambda m: jax.vmap(lambda s: mean_and_sd(m, s, 40, log_f, 0.15))(jnp.asarray(sd)))(jnp.asarray(mean)))
+    density = np.exp(
+        jax.vmap(lambda m: jax.vmap(lambda s: mean_and_sd(m, s, 40, moments(None, Scatter(log_f, 0.15, True))))(jnp.asarray(sd)))(
+            jnp.asarray(mean)
+        )
+    )
     weight = density * (mean[1] - mean[0]) * (sd[1] - sd[0])
     assert weight.sum() == pytest.approx(1.0, abs=2e-3)
     for axis, grid, seen in ((1, mean, y.mean(1)), (0, sd, y.std(1, ddof=1))):
@@ -281,9 +291,10 @@ def test_missing_sites_other_errors_and_odd_draws_are_refused() -> None:
         ("", {}, 8, "Detectable of arm 'arm': noise has no residual error of 'cp'. Known: none."),
         (
             "",
-            {"cp": proportional_error(0.2)},
+            {"cp": student_error(lognormal_error(0.2), 4.0)},
             8,
-            "Detectable of arm 'arm': 'cp' has a proportional residual error; summaries take lognormal_error only.",
+            "Detectable of arm 'arm': the summaries of 'cp' have no law under its observation 'Student t, lognormal'; accepted are additive_error, "
+            "proportional_error, combined_error, power_error and lognormal_error, without limits_by, by_group, by_subject or autoregressive.",
         ),
         ("", NOISE, 100, "draws=100: Sobol points come in powers of two; give 128."),
     ]:
