@@ -2,6 +2,8 @@
 
 from pkpd.inference.cohort_model import cohort_model
 from pkpd.inference.fit import Fit, load_fit
+from pkpd.inference.prior_check import prior_check
+from pkpd.inference.prior_findings import PriorCheck
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.run import sample
 from pkpd.inference.summaries import Detectable, DetectableJointly, MeanSd, PeakSummary, Responders, SummaryArm
@@ -15,6 +17,7 @@ __all__ = [
     "FitProblem",
     "MeanSd",
     "PeakSummary",
+    "PriorCheck",
     "Responders",
     "Sampler",
     "SummaryArm",
@@ -22,6 +25,7 @@ __all__ = [
     "cohort_model",
     "enough_draws",
     "load_fit",
+    "prior_check",
     "sample",
     "summary_error",
     "summary_log_likelihood",

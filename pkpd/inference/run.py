@@ -13,6 +13,7 @@ from pkpd.inference.assemble import assemble
 from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import find_geometry
+from pkpd.inference.prior_check import checked_prior, tell
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.sample import run_nuts
 from pkpd.inference.space import Space
@@ -42,10 +43,12 @@ def sample(problem: FitProblem, *, seed: Any, sampler: Sampler | None = None, pr
     if problem.solver.when == "wait":
         log.info("choosing the solver (the first time, its machine code is compiled: some seconds)")
     log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
+    priors = tell(checked_prior(problem, seed))
     geometry = find_geometry(space, log.info)
     log.info("centring weights: %s", ", ".join(f"{k} {float(v):.2f}" for k, v in geometry.weights.items()) or "none")
     draws = run_nuts(space, geometry, settings, seed, progress)
     log.info("labelling draws and predicting")
     tree = assemble(space, geometry, draws, settings, seed)
+    tree.attrs["prior_check"] = priors.to_json()
     log.info("solver check: %s", SolverCheck.from_json(tree.attrs["solver_check"]).verdict)
     return Fit(tree, problem)
