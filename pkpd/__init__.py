@@ -55,7 +55,7 @@ from pkpd.noise import (
     time_to_event,
     zero_inflated,
 )
-from pkpd.population import Correlation, Population, boxcox, fixed, logit_normal, lognormal, normal, tied
+from pkpd.population import Correlation, Population, boxcox, default_priors, fixed, logit_normal, lognormal, normal, prior_table, tied
 from pkpd.simulate import Bands, simulate, stream_bands, what_if
 from pkpd.solve import Solver
 
@@ -118,6 +118,7 @@ __all__ = [
     "copies_per_reaction",
     "correlated",
     "day",
+    "default_priors",
     "describe",
     "detection",
     "enough_draws",
@@ -142,6 +143,7 @@ __all__ = [
     "power_error",
     "predict",
     "prior_check",
+    "prior_table",
     "proportional_error",
     "read_cohort",
     "recist",

@@ -71,8 +71,8 @@ def lasting(after: np.ndarray, effect: np.ndarray, without: np.ndarray) -> np.nd
     """For how long [S] the effect [S, T] stays above 1 % of its peak: infinite where it does to the end, NaN where it still rises there or is none.
 
     >>> t = np.geomspace(0.01, 100.0, 200)
-    >>> [f"{x:.2f}" for x in lasting(t, np.exp(-np.outer([1.0, 1e-9], t)), np.zeros((2, 200)))]     # ln 100 = 4.61
-    ['4.61', 'inf']
+    >>> [f"{x:.2f}" for x in lasting(t, np.exp(-np.outer([1.0, 1e-9], t)), np.zeros((2, 200)))]     # 0.01 + ln 100
+    ['4.62', 'inf']
     """
     peak = effect.max(1, keepdims=True)
     floor = np.maximum(GONE * peak, SEEN * without)

@@ -10,6 +10,7 @@ import jax
 
 from pkpd.errors import FitError
 from pkpd.inference.assemble import assemble
+from pkpd.inference.centring import in_words
 from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import find_geometry
@@ -45,7 +46,7 @@ def sample(problem: FitProblem, *, seed: Any, sampler: Sampler | None = None, pr
     log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
     priors = tell(checked_prior(problem, seed))
     geometry = find_geometry(space, log.info)
-    log.info("centring weights: %s", ", ".join(f"{k} {float(v):.2f}" for k, v in geometry.weights.items()) or "none")
+    log.info("centring weights: %s", in_words(geometry.weights) or "none")
     draws = run_nuts(space, geometry, settings, seed, progress)
     log.info("labelling draws and predicting")
     tree = assemble(space, geometry, draws, settings, seed)

@@ -36,7 +36,8 @@ class Space:
 
     @cached_property
     def full_weights(self) -> dict[str, Any]:
-        return {n: jnp.asarray(1.0) for n in self.problem.population.varying}
+        """1 for each subject [N]; weights are arrays of this shape everywhere, so that choosing others compiles nothing anew."""
+        return {n: jnp.ones(len(self.problem.cohort.subjects)) for n in self.problem.population.varying}
 
     def typical_trace(self, weights: Mapping[str, Any]) -> dict:
         """The model run at prior medians with random effects at zero."""
