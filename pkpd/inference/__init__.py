@@ -2,6 +2,8 @@
 
 from pkpd.inference.cohort_model import cohort_model
 from pkpd.inference.fit import Fit, load_fit
+from pkpd.inference.prior_check import prior_check
+from pkpd.inference.prior_findings import PriorCheck
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.run import sample
 from pkpd.inference.sample_summaries import sample_summaries
@@ -16,6 +18,7 @@ __all__ = [
     "FitProblem",
     "MeanSd",
     "PeakSummary",
+    "PriorCheck",
     "Responders",
     "Sampler",
     "SummaryArm",
@@ -23,6 +26,7 @@ __all__ = [
     "cohort_model",
     "enough_draws",
     "load_fit",
+    "prior_check",
     "sample",
     "sample_summaries",
     "summary_error",

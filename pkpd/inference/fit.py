@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -44,9 +45,9 @@ class Fit:
         return json.loads(self.tree.attrs["provenance"])
 
     @cached_property
-    def centring(self) -> dict[str, float]:
-        """The centring weight each varying parameter was sampled with."""
-        return json.loads(self.tree.attrs["report"])["centring"]
+    def centring(self) -> dict[str, Any]:
+        """The centring weight each varying parameter was sampled with: one number, or one for each subject [N]."""
+        return {n: np.asarray(w, float) for n, w in json.loads(self.tree.attrs["report"])["centring"].items()}
 
     def save(self, directory: str | Path) -> Path:
         """Write fit.nc, summary.csv and provenance.json into `directory`, each whole or not at all."""

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 
 from pkpd.errors import FitError
+from pkpd.inference.centring import chosen
 from pkpd.inference.joint import curvature
 from pkpd.inference.space import Space
 from pkpd.model.predict import failed_subjects
@@ -27,7 +28,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Mode z[D], factor L[D, D] with L L' = inverse information, the centring weights used, and -log density at the mode."""
+    """Mode z[D], factor L[D, D] with L L' = inverse information, the centring weights used [N], and -log density at the mode."""
 
     mode: Any
     factor: Any
@@ -42,12 +43,12 @@ def find_geometry(space: Space, report: Report) -> Geometry:
     weights = space.full_weights
     z, value = _descend(tools, space.start(weights), weights, report)
     info = tools.information(z, weights)
-    chosen = _weights(space, tools, z, weights)
-    z = tools.recentre(z, weights, chosen)
-    z, value = _newton(tools, z, float(tools.value_grad(z, chosen)[0]), chosen, 4)
-    info = tools.information(z, chosen)
+    own = _weights(space, tools, z, weights)
+    z = tools.recentre(z, weights, own)
+    z, value = _newton(tools, z, float(tools.value_grad(z, own)[0]), own, 4)
+    info = tools.information(z, own)
     factor = np.linalg.inv(np.linalg.cholesky(np.asarray(info))).T
-    return Geometry(z, jnp.asarray(factor), chosen, value, info)
+    return Geometry(z, jnp.asarray(factor), own, value, info)
 
 
 class _Tools:
@@ -168,22 +169,16 @@ def _search(tools: _Tools, z: Any, direction: np.ndarray, value: float, weights:
 
 
 def _weights(space: Space, tools: _Tools, z: Any, weights: Mapping[str, Any]) -> dict[str, Any]:
-    """w = I / (I + 1/omega^2), I the mean information of the rows on a subject's own parameter: 1 where data speak, 0 where only the prior does."""
+    """w = I / (I + 1/omega^2) [N], I the information of the rows on a subject's own parameter: 1 where data speak, 0 where only the prior does."""
     diagonal = np.diag(np.asarray(tools.data(z, weights)))
     labels, sites = np.array(space.labels()), space.constrain(z)
     parameters = space.problem.population.parameters
-    chosen = {}
+    found = {}
     for name in space.problem.population.varying:
-        asked = parameters[name].centred
-        if asked is not None:
-            chosen[name] = jnp.asarray(float(asked))
-            continue
         site, column = raw_site(space, name)
         own = diagonal[labels == site].reshape(np.shape(sites[site]))[column]
-        omega = float(tools._omega(sites, name))
-        info = own * omega**2
-        chosen[name] = jnp.asarray(round(float(np.mean(info / (1.0 + info))), 2))
-    return chosen
+        found[name] = chosen(parameters[name].centred, own, tools._omega(sites, name))
+    return found
 
 
 def _why_not_finite(space: Space, z: Any, weights: Mapping[str, Any]) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
-from numpyro.distributions import Distribution, TransformedDistribution
+from numpyro.distributions import Distribution
 
 from pkpd.data import Cohort
 from pkpd.errors import FitError, choices
@@ -26,6 +25,7 @@ from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs, reads_
 from pkpd.population import Population
 from pkpd.population.draw import columns
 from pkpd.population.shrink import Horseshoe
+from pkpd.population.table import in_words
 from pkpd.solve import Solver
 
 RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_", "tau_", "lambda_", "df_")
@@ -122,6 +122,12 @@ class FitProblem:
             elif spec.tied_to is None and spec.value is None and spec.scale not in wants:
                 word = {"log": "lognormal", "logit": "logit_normal", "identity": "normal"}[wants[0]]
                 found.append(f"'{name}' has support '{support}'; use {word}(...), not the {spec.scale} scale.")
+            given = np.ndim(spec.centred) and len(spec.centred)
+            if given and given != len(self.cohort.subjects):
+                found.append(
+                    f"'{name}' has {given} centring weights and {self.cohort.name} has {len(self.cohort.subjects)} subjects; "
+                    "give one for each in the order of cohort.subjects, or one number."
+                )
             for e in spec.effects:
                 if e.covariate not in self.cohort.covariates:
                     found.append(
@@ -248,9 +254,7 @@ class FitProblem:
         prior = self._prior(site)
         if not isinstance(prior, (Distribution, Horseshoe)):
             return f"LKJ({self._concentration(site):g})" if site.startswith("corr_") else "fixed"
-        draws = np.asarray(prior.sample(jax.random.PRNGKey(1), (4000,)))
-        low, middle, high = (f"{x:.3g}" for x in np.quantile(draws, [0.05, 0.5, 0.95]))
-        return f"{_family(prior)}: median {middle}, 90 % {low} to {high}"
+        return in_words(prior)
 
     def _concentration(self, site: str) -> float:
         return next(g.concentration for g in self.population.correlation if site.startswith(tuple(f"corr_{n}_" for n in g.names)))
@@ -282,13 +286,3 @@ class FitProblem:
                 if site == f"{prefix}_{o}":
                     return prior
         return None
-
-
-def _family(prior: Any) -> str:
-    """The name of a distribution; a transformed one by what it was made from."""
-    if isinstance(prior, Horseshoe):
-        return f"regularised horseshoe '{prior.name}'"
-    if type(prior) is not TransformedDistribution:
-        return type(prior).__name__
-    step = type(prior.transforms[-1]).__name__.removesuffix("Transform").lower()
-    return f"{step} of {type(prior.base_dist).__name__}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
+from pkpd.inference.centring import in_words, stored
 from pkpd.inference.effect_facts import coefficient_words, effect_facts
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.missing_covariates import missing_facts
@@ -12,12 +13,13 @@ from pkpd.inference.population_facts import population_facts
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import Draws
 from pkpd.model import describe
+from pkpd.population.defaults import DEFAULT
 
 
 def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: list[str]) -> dict[str, Any]:
     """What the report prints besides numbers: priors, fixed parameters, choices that were made."""
     chosen = problem.predictor.chosen
-    centring = ", ".join(f"{n} {float(w):.2f}" for n, w in geometry.weights.items())
+    centring = in_words(geometry.weights)
     steps = ", ".join(f"{x:.2g}" for x in draws.step_size)
     return {
         "title": problem.title or problem.name,
@@ -31,7 +33,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
         "truth": dict(problem.truth),
         "equations": problem.model.text,
         "solver": {"name": chosen.name, "reason": chosen.reason},
-        "centring": {n: float(w) for n, w in geometry.weights.items()},
+        "centring": stored(geometry.weights),
         "failures": {"warm-up divergences": draws.warmup_divergences, "sampling divergences": int(draws.stats["diverging"].sum())},
         "assumptions": [
             *problem.assumptions,
@@ -50,6 +52,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
 def _sampled(problem: FitProblem) -> list[dict[str, Any]]:
     """Unit, prior, meaning and source of every sampled population site."""
     stated = {n: v.source for n, v in problem.population.parameters.items()}
+    stated |= {f"omega_{n}": text for n, text in stated.items() if text.startswith(DEFAULT)}
     known, effects = {p.name: p for p in problem.model.params}, coefficient_words(problem)
     rows = []
     for site in problem.population_sites:

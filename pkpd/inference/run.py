@@ -11,11 +11,13 @@ import jax
 
 from pkpd.errors import FitError
 from pkpd.inference.assemble import assemble
+from pkpd.inference.centring import in_words
 from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import Geometry, find_geometry
 from pkpd.inference.joint import settle
+from pkpd.inference.prior_check import checked_prior, tell
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import facts
 from pkpd.inference.sample import run_nuts
@@ -56,15 +58,17 @@ def sample(
     if problem.solver.when == "wait":
         log.info("choosing the solver (the first time, its machine code is compiled: some seconds)")
     log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
+    priors = tell(checked_prior(problem, seed))
     kept = Checkpoint(checkpoint, facts(problem, settings, seed)) if checkpoint is not None else None
     geometry = _geometry(space, kept)
     if problem.summaries:
         space, geometry = settle(space, geometry, find_geometry, log.info)
         problem = space.problem
-    log.info("centring weights: %s", ", ".join(f"{k} {float(v):.2f}" for k, v in geometry.weights.items()) or "none")
+    log.info("centring weights: %s", in_words(geometry.weights) or "none")
     draws = run_nuts(space, geometry, settings, seed, progress, kept)
     log.info("labelling draws and predicting")
     tree = assemble(space, geometry, draws, settings, seed)
+    tree.attrs["prior_check"] = priors.to_json()
     if problem.summaries:
         log.info("summaries: %s", tree["summaries"].attrs["error_sentence"])
     log.info("solver check: %s", SolverCheck.from_json(tree.attrs["solver_check"]).verdict)

@@ -99,7 +99,8 @@ class Space(Coordinates):
 
     @cached_property
     def full_weights(self) -> dict[str, Any]:
-        return {n: jnp.asarray(1.0) for n in self.problem.population.varying}
+        """1 for each subject [N]; weights are arrays of this shape everywhere, so that choosing others compiles nothing anew."""
+        return {n: jnp.ones(len(self.problem.cohort.subjects)) for n in self.problem.population.varying}
 
     def rows(self, z: Any, weights: Mapping[str, Any]) -> tuple[Any, Any]:
         """Mean and sd of every scored row at z."""

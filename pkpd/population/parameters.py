@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import logit
 from numpyro.distributions import Distribution
 
@@ -21,8 +22,9 @@ class Individual:
     """theta_i = g^-1( g(theta) + sum beta x_i + omega eta_i ),  eta_i ~ N(0, 1);  g is log, logit, identity, or the inverse of `own`.
 
     `prior` is the prior of theta in the parameter's own unit, `between` that of omega (or a number); `centred` is None (chosen from the data
-    and printed), True, False, or a weight between. `gamma` is the sd of the deviation at each `occasion` (prior or number), `tau` that of the
-    deviation of each `level` of a column, `shape` that of a Box-Cox eta, `df` the degrees of freedom of a Student's t eta.
+    and printed), True, False, a weight between, a weight for each subject [N], "by_subject" (chosen for each subject) or "mean" (one for all).
+    `gamma` is the sd of the deviation at each `occasion` (prior or number), `tau` that of the deviation of each `level` of a column, `shape`
+    that of a Box-Cox eta, `df` the degrees of freedom of a Student's t eta.
     """
 
     scale: str
@@ -30,7 +32,7 @@ class Individual:
     value: float | None = None
     between: Any = None
     effects: tuple[Effect, ...] = ()
-    centred: bool | float | None = None
+    centred: Any = None
     source: str = ""
     tied_to: str | None = None
     times: float = 1.0
@@ -155,19 +157,36 @@ class Individual:
         return self.between is not None
 
 
+WEIGHTS = ("by_subject", "mean")
 _MADE = {"power": power, "exponential": exponential, "categorical": categorical}
 _INSIDE = {"log": "positive", "logit": "between 0 and 1", "identity": "real"}
 _OUTSIDE = {"log": (-1.0, -1e-9), "logit": (-1.0, -1e-9, 1.0 + 1e-9, 2.0), "identity": ()}
 
 
-def _individual(word: str, scale: str, prior: Distribution, between: Any, centred: bool | float | None, source: str) -> Individual:
+def _individual(word: str, scale: str, prior: Distribution, between: Any, centred: Any, source: str) -> Individual:
     """Checked: the prior lives where the scale does, and the spread is positive."""
     support: Any = prior.support
     if any(bool(support(x)) for x in _OUTSIDE[scale]):
         raise FitError(
             f"{word}(prior={type(prior).__name__}(...)): this prior reaches values that are not {_INSIDE[scale]}; choose one that does not."
         )
-    return Individual(scale, prior, between=spread(word, between), centred=centred, source=source)
+    return Individual(scale, prior, between=spread(word, between), centred=_weight(word, centred), source=source)
+
+
+def _weight(word: str, centred: Any) -> Any:
+    """What `centred` accepts; a sequence becomes an array."""
+    if centred is None or centred in (list(WEIGHTS) if isinstance(centred, str) else ()):
+        return centred
+    try:
+        w = np.asarray(centred, float)
+    except (TypeError, ValueError):
+        w = np.full(1, np.nan)
+    if w.ndim > 1 or not np.all((w >= 0) & (w <= 1)):
+        raise FitError(
+            f"{word}(centred={centred!r}): accepted are a weight from 0 (non-centred) to 1 (centred), one for each subject, "
+            f"{' or '.join(map(repr, WEIGHTS))}, or None."
+        )
+    return w if w.ndim else centred
 
 
 def _told(value: Any) -> str:
@@ -185,7 +204,7 @@ def spread(word: str, between: Any, called: str = "between") -> Any:
     return between
 
 
-def lognormal(prior: Distribution, between: Any = None, *, centred: bool | float | None = None, source: str = "") -> Individual:
+def lognormal(prior: Distribution, between: Any = None, *, centred: Any = None, source: str = "") -> Individual:
     """A positive parameter: log theta_i = log theta + omega eta_i.
 
     `prior`: distribution of the typical value in the parameter's unit. `between`: prior of omega (sd of the log), a number, or None for no
@@ -198,7 +217,7 @@ def lognormal(prior: Distribution, between: Any = None, *, centred: bool | float
     return _individual("lognormal", "log", prior, between, centred, source)
 
 
-def logit_normal(prior: Distribution, between: Any = None, *, centred: bool | float | None = None, source: str = "") -> Individual:
+def logit_normal(prior: Distribution, between: Any = None, *, centred: Any = None, source: str = "") -> Individual:
     """A parameter between 0 and 1: logit theta_i = logit theta + omega eta_i; `prior` is on the parameter itself (Beta, for example).
 
     >>> import numpyro.distributions as dist
@@ -208,7 +227,7 @@ def logit_normal(prior: Distribution, between: Any = None, *, centred: bool | fl
     return _individual("logit_normal", "logit", prior, between, centred, source)
 
 
-def normal(prior: Distribution, between: Any = None, *, centred: bool | float | None = None, source: str = "") -> Individual:
+def normal(prior: Distribution, between: Any = None, *, centred: Any = None, source: str = "") -> Individual:
     """A real parameter: theta_i = theta + omega eta_i.
 
     >>> import numpyro.distributions as dist

@@ -11,12 +11,14 @@ from pkpd.report.css import CSS
 from pkpd.report.estimates import estimates_section
 from pkpd.report.facts import Facts, gather
 from pkpd.report.figures import Drawn, draw_all, draw_what_if, figures_section, what_if_section
+from pkpd.report.prior import prior_section
 from pkpd.report.solver import solver_section
 from pkpd.report.tags import Markup, element
 
 PLACES = {
     "data": "Data",
     "model": "Model",
+    "prior": "Prior check",
     "estimates": "Estimates",
     "shrinkage": "Shrinkage",
     "what-if": "What if",
@@ -54,6 +56,7 @@ def _page(fit: Any, facts: Facts, drawn: list[Drawn], extra: Drawn | None, runs:
     parts = [
         sections.data_section(fit),
         sections.model_section(facts),
+        prior_section(fit),
         estimates_section(fit, facts),
         sections.shrinkage_section(fit, facts),
         *([what_if_section(extra, runs)] if runs is not None else []),

@@ -35,7 +35,7 @@ def tools(space):
 def test_individual_parameters_stay(space, tools):
     old = space.full_weights
     z = space.start(old) + 0.3 * jnp.asarray(np.random.default_rng(5).normal(size=space.size))
-    new = {"CL": jnp.asarray(0.2), "V": jnp.asarray(0.7), "ka": jnp.asarray(0.4)}
+    new = {"CL": jnp.asarray([0.2, 0.0, 1.0]), "V": jnp.full(3, 0.7), "ka": jnp.asarray([0.4, 0.9, 0.1])}
     before, after = space.trace_at(z, old), space.trace_at(tools.recentre(z, old, new), new)
     for n in NAMES:
         np.testing.assert_allclose(after[f"{n}_i"]["value"], before[f"{n}_i"]["value"], rtol=1e-12)
@@ -44,5 +44,5 @@ def test_individual_parameters_stay(space, tools):
 def test_weights_come_from_the_data_for_grouped_parameters_too(space, tools):
     """Two samples of a subject say something of CL and V and little of ka; all weights lie between none and full."""
     w = _weights(space, tools, space.start(space.full_weights), space.full_weights)
-    assert set(w) == set(NAMES) and all(0 <= float(v) <= 1 for v in w.values())
-    assert float(w["CL"]) > 0.5 > float(w["ka"])
+    assert set(w) == set(NAMES) and all(v.shape == (3,) and v.min() >= 0 and v.max() <= 1 for v in w.values())
+    assert w["CL"].min() > 0.5 > w["ka"].max()

@@ -105,8 +105,23 @@ def test_estimates_carry_truth_ratio_and_coverage(page):
 
 def test_sections_come_in_the_order_of_reading(page):
     found = re.findall(r'<section id="([a-z-]+)">', page)
-    assert found == ["data", "model", "estimates", "shrinkage", "what-if", "figures", "solver", "assumptions", "provenance"]
+    assert found == ["data", "model", "prior", "estimates", "shrinkage", "what-if", "figures", "solver", "assumptions", "provenance"]
     Page(page)  # tags balance
+
+
+def test_a_fit_without_a_prior_check_says_so_and_one_with_it_shows_it(page):
+    from pkpd import PriorCheck
+    from pkpd.inference.prior_findings import COLUMNS
+    from pkpd.report.prior import prior_section
+
+    assert "Not checked: this fit was saved without a prior check." in section(page, "prior")
+    line = ("cp", "mg/L", "values", 30, 0.5, 6.4, 0.1, 2.0, 9.0, 0.125, 0.0, float("nan"), 3.0, 48.0, float("inf"))
+    check = PriorCheck(400, 0.25, 24.0, pd.DataFrame([line], columns=COLUMNS), ("Prior check: CL < V.",))
+    fit = fake_fit()
+    fit.tree.attrs["prior_check"] = check.to_json()
+    words = prior_section(fit)
+    assert "<li>Prior check: CL &lt; V.</li>" in words and ">12 %</td>" in words and ">2 days</td>" in words and ">0.5 to 6.4</td>" in words
+    assert "25.0 % of the subjects' solves failed" in words.replace("&#x27;", "'")
 
 
 def test_data_section_counts_censored_rows(page):
