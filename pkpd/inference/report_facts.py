@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pkpd.inference.geometry import Geometry
+from pkpd.inference.observation_facts import observation_facts
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import Draws
 from pkpd.model import describe
@@ -23,6 +24,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
         "diagram": describe(problem.model).diagram,
         "noise": {o: e.kind for o, e in problem.noise.items()},
         "noise_equations": {o: e.equation for o, e in problem.noise.items()},
+        "observations": observation_facts(problem),
         "truth": dict(problem.truth),
         "equations": problem.model.text,
         "solver": {"name": chosen.name, "reason": chosen.reason},

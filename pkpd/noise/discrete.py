@@ -14,6 +14,7 @@ from jax.scipy.special import gammaln
 from numpyro.distributions import constraints
 
 from pkpd.errors import FitError, choices
+from pkpd.noise import told
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
 from pkpd.noise.wrapped import need_prior, refuse_censored, where
@@ -96,6 +97,13 @@ class Discrete(Observation):
     make: Callable[[Any, list], Any]
     top: float = np.inf
     logs: bool = False
+
+    @property
+    def endpoint(self) -> str:
+        return "counts" if np.isinf(self.top) else "grades" if self.kind == "ordinal" else "binary"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        return told.frequencies(rows, {"counts": "Counts", "grades": "Grades", "binary": "Values (1 yes, 0 no)"}[self.endpoint])
 
     def check(self, rows: ObservedRows) -> list[str]:
         bad = (rows.dv != np.round(rows.dv)) | (rows.dv < 0) | (rows.dv > self.top)

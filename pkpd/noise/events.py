@@ -12,6 +12,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
 from pkpd.errors import FitError
+from pkpd.noise import told
 from pkpd.noise.discrete import log1mexp
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
@@ -50,6 +51,18 @@ class TimeToEvent(Observation):
     kind: str = "time to event"
     equation: str = "log h - (H_k - H_(k-1)) at an event, -(H_k - H_(k-1)) without"
     logs: bool = False
+
+    @property
+    def endpoint(self) -> str:
+        return "recurrent event" if self.recurrent else "event"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        event, interval = rows.dv == 1, rows.cens == 1
+        without = len(set(rows.subject.tolist()) - set(rows.subject[event].tolist()))
+        return [
+            f"Events: {(event & ~interval).sum()} at exact times, {interval.sum()} in the interval since the row before.",
+            f"Without an event: {told.many((~event).sum())}; {told.many(without, 'subject')} had none to the last row (right-censored).",
+        ]
 
     def check(self, rows: ObservedRows) -> list[str]:
         found = [

@@ -11,6 +11,7 @@ import numpy as np
 from jax.scipy.linalg import expm
 
 from pkpd.errors import FitError
+from pkpd.noise import told
 from pkpd.noise.discrete import Classes
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
@@ -29,6 +30,11 @@ class MarkovChain(Observation):
     kind: str = "markov chain"
     equation: str = "P = expm(Q dt), q_ij = rate_ij exp(effect f)"
     logs: bool = False
+    endpoint: str = "states"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        first = len(np.unique(rows.subject))
+        return [*told.frequencies(rows, "States"), f"First of their subject, conditioned on: {told.many(first)}."]
 
     def check(self, rows: ObservedRows) -> list[str]:
         return [

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pkpd.errors import FitError
+from pkpd.noise import told
 from pkpd.noise.discrete import Classes
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
@@ -25,6 +26,10 @@ class Recist(Observation):
     kind: str = "recist"
     equation: str = "ln(f / f0) + e, e ~ N(0, sigma sqrt 2), cut at ln 0.7 and ln 1.2; PD too by a new lesion"
     logs: bool = False
+    endpoint: str = "states"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        return told.frequencies(rows, "Classes (1 CR or PR, 2 SD, 3 PD)")
 
     def check(self, rows: ObservedRows) -> list[str]:
         return [
