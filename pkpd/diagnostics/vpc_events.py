@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 
-from pkpd.diagnostics.layout import absent, attribute, need, pooled
+from pkpd.diagnostics.layout import absent, need, pooled
+from pkpd.diagnostics.residuals import residual_key
 from pkpd.diagnostics.rows import endpoint, observable_rows, subject_ids
 from pkpd.diagnostics.vpc import interval, strata_of
 
@@ -63,14 +65,14 @@ def event_table(fit: Any, observable: str, by: str | None = None, level: float =
     table = observable_rows(fit, observable)
     table = table[table["scored"]]
     strata, lines = strata_of(fit, table, by), []
-    rng = np.random.default_rng(int((attribute(fit, "provenance", {}) or {}).get("seed", 0) or 0))
-    for stratum in sorted(set(strata)):
+    key = residual_key(fit)
+    for number, stratum in enumerate(sorted(set(strata))):
         part = table[strata == stratum]
         subjects = list(dict.fromkeys(part["subject"]))
         times, hazard = _hazard(fit, observable, subjects)
         grid = np.unique(np.concatenate([np.linspace(0.0, part["time"].max(), GRID), part.loc[part["dv"] == 1, "time"]]))
         read = _recurrent if endpoint(fit, observable) == "recurrent event" else _single
-        obs, sim, end = read(part, subjects, times, hazard, grid, rng)
+        obs, sim, end = read(part, subjects, times, hazard, grid, jax.random.fold_in(key, number))
         bands = [interval("", sim[:, k], level) for k in range(len(grid))]
         lines += [
             {"stratum": stratum, "time": t, "at_risk": int((end >= t).sum()), "obs": o, **b}
@@ -92,11 +94,13 @@ def _hazard(fit: Any, observable: str, subjects: list[str]) -> tuple[np.ndarray,
     return times, values
 
 
-def _single(part: pd.DataFrame, subjects: list[str], times: np.ndarray, hazard: np.ndarray, grid: np.ndarray, rng: Any) -> tuple[Any, ...]:
+def _single(
+    part: pd.DataFrame, subjects: list[str], times: np.ndarray, hazard: np.ndarray, grid: np.ndarray, key: jax.Array
+) -> tuple[Any, ...]:
     seen = follow_up(part).loc[subjects]
     time, event = seen["time"].to_numpy(float), seen["event"].to_numpy(bool)
     end = np.where(event, part["time"].max(), time)
-    drawn = rng.exponential(size=(REPEATS, *hazard.shape[:2]))
+    drawn = np.asarray(jax.random.exponential(key, (REPEATS, *hazard.shape[:2])), float)
     when = np.empty_like(drawn)
     for d, i in np.ndindex(*hazard.shape[:2]):
         when[:, d, i] = np.interp(drawn[:, d, i], hazard[d, i], times, right=np.inf)
@@ -110,12 +114,12 @@ def _single(part: pd.DataFrame, subjects: list[str], times: np.ndarray, hazard: 
 
 
 def _recurrent(
-    part: pd.DataFrame, subjects: list[str], times: np.ndarray, hazard: np.ndarray, grid: np.ndarray, rng: Any
+    part: pd.DataFrame, subjects: list[str], times: np.ndarray, hazard: np.ndarray, grid: np.ndarray, key: jax.Array
 ) -> tuple[Any, ...]:
     end = part.groupby("subject")["time"].max().loc[subjects].to_numpy(float)
     fine = np.unique(np.concatenate([grid, end]))
     stops = np.minimum(fine, end[:, None])
     rise = np.array([[np.diff(np.interp(stops[i], times, draw[i]), prepend=0.0) for i in range(len(end))] for draw in hazard])
-    counts = rng.poisson(np.maximum(rise, 0.0), (REPEATS, *rise.shape)).sum(axis=2).reshape(-1, len(fine))
+    counts = np.asarray(jax.random.poisson(key, np.maximum(rise, 0.0), (REPEATS, *rise.shape))).sum(axis=2).reshape(-1, len(fine))
     total = np.cumsum(counts / np.maximum((end >= fine[:, None]).sum(1), 1), -1)
     return mean_count(part.loc[part["dv"] == 1, "time"].to_numpy(float), end, grid), total[:, np.searchsorted(fine, grid)], end

@@ -1,14 +1,14 @@
-"""Rows in words, for a report: how many are exact, below, between or above limits, and how often each value was seen."""
+"""Rows in words, for a report: how many are exact, below, between or above limits, and how often each value was seen.
+
+`rows` is an `ObservedRows` everywhere.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from pkpd.noise.law import ObservedRows
 
 MOST = 12
 
@@ -30,12 +30,12 @@ def listed(values: np.ndarray, name: Callable[[float], str] = lambda v: f"{v:g}"
     return said + (f", and {len(levels) - MOST} more" if len(levels) > MOST else "")
 
 
-def exact(rows: ObservedRows) -> list[str]:
+def exact(rows: Any) -> list[str]:
     """A sentence on rows that carry a measured value."""
     return [f"Exact: {many((rows.cens == 0).sum())}."]
 
 
-def below(rows: ObservedRows, counted: str = "P(y < limit), the M3 method") -> list[str]:
+def below(rows: Any, counted: str = "P(y < limit), the M3 method") -> list[str]:
     """Sentences on rows below one limit, and between two; `counted` says what the former count as."""
     left, between = (rows.cens == 1) & ~np.isfinite(rows.lower), (rows.cens == 1) & np.isfinite(rows.lower)
     found = [f"Left-censored: {many(left.sum())}, counted as {counted}; limits {listed(rows.dv[left])}."] if left.any() else []
@@ -46,19 +46,19 @@ def below(rows: ObservedRows, counted: str = "P(y < limit), the M3 method") -> l
     return found
 
 
-def above(rows: ObservedRows) -> list[str]:
+def above(rows: Any) -> list[str]:
     """A sentence on rows above a limit."""
     right = rows.cens == -1
     return [f"Right-censored: {many(right.sum())}, counted as P(y > limit); limits {listed(rows.dv[right])}."] if right.any() else []
 
 
-def given_limits(rows: ObservedRows) -> list[str]:
+def given_limits(rows: Any) -> list[str]:
     """A sentence on the limits of quantification that the data state, censored or not; none where they state none."""
     known = rows.columns.get("lloq", np.array([]))
     known = known[np.isfinite(known)]
     return [f"LLOQ given in the data: {listed(known)}."] if len(known) else []
 
 
-def frequencies(rows: ObservedRows, word: str) -> list[str]:
+def frequencies(rows: Any, word: str) -> list[str]:
     """A sentence with the frequency table of an endpoint in whole numbers."""
     return [f"{word}: {listed(rows.dv)}."]

@@ -87,12 +87,11 @@ def _caption(fit: Any, observable: str) -> str:
 def _predictive(fit: Any) -> Iterator[Picture]:
     if numeric(fit):
         yield from _against_predictions(fit)
-    if not absent(fit, "posterior_predictive/dv_new"):
-        by = _stratum(fit)
-        for observable in observables(fit):
-            kind = endpoint(fit, observable)
-            if "event" in kind and absent(fit, f"predictions/{observable}"):
-                continue
+    by = _stratum(fit)
+    for observable in observables(fit):
+        kind = endpoint(fit, observable)
+        needs = f"predictions/{observable}" if "event" in kind else "posterior_predictive/dv_new"
+        if not absent(fit, needs):
             draw = partial(plot_vpc, fit, observable, by=by)
             yield Picture(f"vpc_{observable}", f"Visual predictive check: {observable}", VPC.get(kind, CAPTIONS["vpc"]), draw)
 

@@ -42,7 +42,8 @@ def draw_signs(ax: Any, table: pd.DataFrame, hours: float, kind: str, limit: flo
         ax.plot(
             part["time"] / hours,
             np.full(len(part), STRIP),
-            marker,
+            marker=marker,
+            linestyle="none",
             transform=ax.get_xaxis_transform(),
             color=style.INK,
             markerfacecolor=style.INK if fill else "white",

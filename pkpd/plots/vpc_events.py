@@ -12,8 +12,6 @@ from pkpd.diagnostics.vpc import strata_of
 from pkpd.diagnostics.vpc_events import event_table, follow_up
 from pkpd.plots import figures, marks, scales, style
 
-AT_RISK = 5
-
 
 def plot_events(fit: Any, observable: str, by: str | None = None, axes: Any = None) -> Any:
     """One panel a stratum: Kaplan-Meier curve (single events) or mean cumulative count (recurrent) over the 90 % band. Returns the figure."""
@@ -60,7 +58,7 @@ def _losses(ax: Any, seen: pd.DataFrame, part: pd.DataFrame, hours: float) -> No
 def _at_risk(ax: Any, part: pd.DataFrame, hours: float) -> None:
     """How many subjects are still followed, in a line under the axis."""
     end = part["time"].max()
-    for time in np.linspace(0.0, end, AT_RISK):
+    for time in (t * hours for t in ax.get_xticks() if 0 <= t * hours <= end):
         n = part["at_risk"].to_numpy()[np.searchsorted(part["time"].to_numpy(), time - 1e-9)]
         ax.annotate(
             f"{n}", (time / hours, 0), (0, -34), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center", fontsize=8
