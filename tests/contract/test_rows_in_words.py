@@ -171,3 +171,15 @@ def test_a_wrapped_lognormal_refuses_values_that_have_no_logarithm():
     pair = correlated(plain, with_="cq", other_error=plain, correlation=0.5)
     for error in (student_error(plain, 4.0), by_group(plain, "ASSAY"), by_subject(plain, 0.5), limits_by(plain, "M5"), pair):
         assert error.bound(data).check(data) == sentence
+
+
+def test_a_pair_must_name_the_residual_error_its_partner_has():
+    from pkpd.inference.problem import _wrong_partner
+
+    plain = lognormal_error(0.3)
+    noise = {"cp": by_group(correlated(plain, with_="cq", other_error=plain, correlation=0.5), "ASSAY"), "cq": lognormal_error(0.2)}
+    assert _wrong_partner(noise, "cp") == []
+    for kind, other in (("additive", additive_error(0.2)), ("lognormal by ASSAY", by_group(plain, "ASSAY"))):
+        assert _wrong_partner(noise | {"cq": other}, "cp") == [
+            f"noise['cp'] is correlated with 'cq' as lognormal, and noise['cq'] is {kind}; give both the same plain residual error."
+        ]
