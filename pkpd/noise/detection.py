@@ -116,7 +116,8 @@ def detection(sd: Any, lod: float | None = None, kind: str = "LOD50", false_posi
 
     `sd`: prior of sigma, on the log scale (or a number). `lod`: the limit in the observable's unit, or None for the lloq of each row.
     `kind`: at the limit P(yes) is 0.5 ("LOD50") or 0.95 ("LOD95" = LOD50 exp(1.645 sigma)), apart from false positives. `false_positive`: prior of
-    fp between 0 and 1, or a number from 0 on. Prefixes: sigma, and fp where it is not 0. Raises `FitError`. Source: Forootan et al. 2017 (LOD95 of qPCR).
+    fp between 0 and 1, or a number from 0 on. Prefixes: sigma, and fp where it is not 0. Raises `FitError`.
+    Source: Forootan et al. 2017, Biomol Detect Quantif 12:1 (LOD95 of qPCR).
 
     >>> import numpyro.distributions as dist
     >>> detection(dist.HalfNormal(0.5), lod=50.0, false_positive=dist.Beta(1, 50)).sites("pcr")

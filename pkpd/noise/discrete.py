@@ -155,7 +155,7 @@ def _grades(f: Any, slope: Any, steps: list) -> Classes:
 def ordinal(cutpoints: tuple, slope: Any = 1.0) -> Discrete:
     """Grades 0..G: logit P(grade >= g) = slope (f - c_g); `cutpoints` holds the prior (or number) of c_1, then of each gap c_g - c_(g-1) > 0.
 
-    Source: McCullagh 1980.
+    Source: McCullagh 1980, J R Stat Soc B 42:109.
 
     >>> import numpyro.distributions as dist
     >>> ordinal((dist.Normal(0, 2), dist.HalfNormal(2))).sites("crs")

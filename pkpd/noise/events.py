@@ -99,7 +99,7 @@ def time_to_event(hazard: str, recurrent: bool = False) -> TimeToEvent:
     Row k of a subject covers (t_(k-1), t_k]. DV 0: no event, -(H_k - H_(k-1)). DV 1: event at t_k, log h(t_k) - (H_k - H_(k-1)).
     DV 1 with CENS 1: at least one event in the interval, log(1 - exp(-(H_k - H_(k-1)))). Rows after an event need `recurrent`.
     Competing risks: one observable a cause, censored (DV 0) at the event of another; right for exact times. Replicates are drawn row by row.
-    Raises `FitError`. Source: Holford 2013.
+    Raises `FitError`. Source: Holford 2013, CPT Pharmacometrics Syst Pharmacol 2:e43.
 
     >>> time_to_event("h_death").reads
     ('h_death',)

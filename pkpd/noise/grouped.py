@@ -169,7 +169,7 @@ def by_subject(error: Observation, spread: Any) -> SubjectError:
     `error`: any residual error, or student_error, limits_by, autoregressive, correlated or by_group of one; its sd is that of the typical subject.
     `spread`: prior of omega_sigma (sd of log sd_i), or a number above 0.
     Prefixes: those of `error`, omega_sigma, and the vector raw_sigma [subjects] of the z_i. Raises `FitError`.
-    Source: Karlsson et al. 1998 (eta on epsilon).
+    Source: Karlsson et al. 1998, J Pharmacokinet Biopharm 26:207 (eta on epsilon).
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal_error

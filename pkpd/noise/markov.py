@@ -65,7 +65,8 @@ def markov_chain(rates: dict[tuple[int, int], Any], effect: Any = 0.0) -> Markov
     """DV is a state 0..K-1; from the row before, P = expm(Q dt) with q_ij = rate_ij exp(effect f), f at the later row, constant since the one before.
 
     `rates`: {(i, j): prior or number in 1/h}; absent pairs never jump. `effect`: prior or number. The first row of a subject conditions (counts 0).
-    Replicates are drawn one row ahead, from the observed state before. Raises `FitError`. Source: Kalbfleisch & Lawless 1985.
+    Replicates are drawn one row ahead, from the observed state before. Raises `FitError`.
+    Source: Kalbfleisch & Lawless 1985, J Am Stat Assoc 80:863.
 
     >>> import numpyro.distributions as dist
     >>> markov_chain({(0, 1): dist.HalfNormal(1.0), (1, 0): 0.2}).sites("state")

@@ -147,7 +147,8 @@ def limits_by(error: Observation, method: str = "M3") -> Any:
     M6: y = L/2 for the first of a run of BLQ rows of a subject, the later left out. M7: y = 0. M1 and M5 to M7 are biased, for comparison only.
     `error`: any plain residual error, or by_group or by_subject of one. Rows above a limit (cens -1) keep P(y > limit). M2 needs the column lloq in
     every row. Replicates are those of `error`; under M4 given y > 0.
-    Raises `FitError`. Source: Beal 2001; Ahn et al. 2008; Bergstrand & Karlsson 2009.
+    Raises `FitError`.
+    Source: Beal 2001, J Pharmacokinet Pharmacodyn 28:481; Ahn et al. 2008, J Pharmacokinet Pharmacodyn 35:401; Bergstrand & Karlsson 2009, AAPS J 11:371.
 
     >>> from pkpd import additive_error
     >>> limits_by(additive_error(0.3), "M4").kind

@@ -97,7 +97,8 @@ def student_error(error: Observation, df: Any) -> Any:
     `error`: any plain residual error, or by_group or by_subject of one; its sd becomes the scale of t, so that the standard deviation is sd sqrt(df
     / (df - 2)).
     `df`: prior, or a number above 0 (above 2 for a finite variance); it may be estimated where rows are censored too.
-    Prefixes: those of `error`, and df. Raises `FitError`. Source: Lange, Little & Taylor 1989; Lindbom et al. 2015 (t-distributed residuals).
+    Prefixes: those of `error`, and df. Raises `FitError`.
+    Source: Lange, Little & Taylor 1989, J Am Stat Assoc 84:881; Dosne, Bergstrand & Karlsson 2016, J Pharmacokinet Pharmacodyn 43:137.
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal_error

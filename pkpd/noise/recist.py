@@ -50,7 +50,7 @@ def recist(sigma: Any, new_lesion: Any, baseline: str) -> Recist:
 
     r = ln(f / f0) + e, e ~ N(0, sigma sqrt 2). P(3) = p_new + (1 - p_new) P(r >= ln 1.2); the others times (1 - p_new). The reference is the
     baseline, not the nadir. `sigma`: prior of the sd of ln SLD, or a number; `new_lesion`: Beta prior of p_new, or a number; `baseline`: name of
-    the observable f0. Raises `FitError`. Source: RECIST 1.1, Eisenhauer 2009.
+    the observable f0. Raises `FitError`. Source: RECIST 1.1, Eisenhauer et al. 2009, Eur J Cancer 45:228.
 
     >>> import numpyro.distributions as dist
     >>> recist(0.1, dist.Beta(1, 9), baseline="sld0").sites("response")

@@ -105,7 +105,7 @@ def autoregressive(error: Observation, tau: Any) -> Any:
     `error`: any plain residual error, or by_group or by_subject of one. `tau`: prior of the correlation time in h, or a number above 0; times may be
     irregular, not equal.
     Prefixes: those of `error`, and tau. Censored rows are refused (their joint law is an integral of many dimensions). Raises `FitError`.
-    Source: Karlsson, Beal & Sheiner 1995.
+    Source: Karlsson, Beal & Sheiner 1995, J Pharmacokinet Biopharm 23:651.
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal_error

@@ -15,7 +15,8 @@ from pkpd.errors import FitError, choices
 def iiv(name: str, mean: Any, omega: Any, n: int, weight: Any = 0.0) -> Any:
     """phi_i ~ N(m_i, omega) on the transformed scale [n], sampled as raw_<name> ~ N(w m, omega^w), phi = m + omega^(1-w) (raw - w m).
 
-    `mean` is a number or [n]; `weight` is 0 (non-centred) to 1 (centred), a number or [n]. Source: Papaspiliopoulos 2007.
+    `mean` is a number or [n]; `weight` is 0 (non-centred) to 1 (centred), a number or [n].
+    Source: Papaspiliopoulos, Roberts & Skold 2007, Stat Sci 22:59.
     """
     m = jnp.broadcast_to(mean, (n,))
     raw = numpyro.sample(f"raw_{name}", dist.Normal(weight * m, omega**weight).to_event(1))
