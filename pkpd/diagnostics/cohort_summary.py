@@ -7,26 +7,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pkpd.diagnostics.rows import covariates, rows
+from pkpd.diagnostics.rows import NUMBERS, covariates, endpoint, observable_rows, rows
 
 FEW_LEVELS = 5
 
 
 def observable_summary(fit: Any) -> pd.DataFrame:
-    """One line per observable: observable, unit, subjects, rows, scored, below, above, below_fraction, first, last (h), low, high.
+    """One line per observable: observable, endpoint, unit, subjects, rows, scored, below, above, below_fraction, first, last (h), low, high.
 
     `below` and `above` count rows censored on the left and on the right, `below_fraction` is `below`/`scored`;
     `low` and `high` are the range of the quantified values.
     """
-    return pd.DataFrame([_observable(name, part) for name, part in rows(fit).groupby("observable", sort=False)])
+    parts = rows(fit).groupby("observable", sort=False)
+    return pd.DataFrame([_observable(name, part, endpoint(fit, str(name))) for name, part in parts])
 
 
-def _observable(name: Any, part: pd.DataFrame) -> dict[str, Any]:
+def value_counts(fit: Any, observable: str) -> list[tuple[float, int, int]]:
+    """Each value of an endpoint in whole numbers: the value, its scored rows, and all scored rows."""
+    table = observable_rows(fit, observable)
+    counts = table.loc[table["scored"], "dv"].value_counts().sort_index()
+    return [(float(value), int(n), int(counts.sum())) for value, n in counts.items()]
+
+
+def _observable(name: Any, part: pd.DataFrame, kind: str = "continuous") -> dict[str, Any]:
     scored = part[part["scored"]]
-    below, above = int((scored["cens"] == 1).sum()), int((scored["cens"] == -1).sum())
-    seen = scored.loc[scored["cens"] == 0, "dv"]
+    limited = scored["cens"] if kind in NUMBERS else 0 * scored["cens"]  # an event known to an interval is no value below a limit
+    below, above = int((limited == 1).sum()), int((limited == -1).sum())
+    seen = scored.loc[limited == 0, "dv"]
     return {
         "observable": name,
+        "endpoint": kind,
         "unit": part["unit"].iloc[0],
         "subjects": part["subject"].nunique(),
         "rows": len(part),

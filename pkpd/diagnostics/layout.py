@@ -41,6 +41,12 @@ def report_facts(fit: Any) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
+def observation(fit: Any, observable: str) -> dict[str, Any]:
+    """What the fit stored of one observable's observation (kind, endpoint, equation, priors, rows); empty for a fit made before it was stored."""
+    found = report_facts(fit).get("observations", {}).get(observable, {})
+    return found if isinstance(found, dict) else {}
+
+
 def is_simulated(fit: Any) -> bool:
     """Whether the data behind this fit were simulated, which every figure and report must then say."""
     return bool(report_facts(fit).get("simulated", False))

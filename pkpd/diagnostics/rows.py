@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pkpd.diagnostics.layout import need, report_facts
+from pkpd.diagnostics.layout import absent, need, observation, report_facts
 from pkpd.errors import FitError, choices
 
 COLUMNS = ("time", "subject", "observable", "unit", "cens", "lower", "scored")
@@ -75,6 +75,43 @@ def observable_rows(fit: Any, observable: str) -> pd.DataFrame:
     return table[table["observable"] == observable]
 
 
+def endpoint(fit: Any, observable: str) -> str:
+    """What the values of an observable are: continuous, counts, binary, grades, states, event or recurrent event; continuous where not told."""
+    return str(observation(fit, observable).get("endpoint", "continuous"))
+
+
+NUMBERS = ("continuous", "counts")
+"""Endpoints whose values are amounts: they have percentiles, residuals and a difference from the prediction."""
+
+
+def numeric(fit: Any) -> tuple[str, ...]:
+    """Observables whose values are amounts (continuous, counts)."""
+    return tuple(name for name in observables(fit) if endpoint(fit, name) in NUMBERS)
+
+
+def need_numeric(fit: Any, observable: str) -> str:
+    """`observable` itself; raises `FitError` where its values are no amounts."""
+    kind = endpoint(fit, observable)
+    if kind not in NUMBERS:
+        raise FitError(
+            f"'{observable}' is no amount ({kind}), so it has no residuals and no difference from a prediction; look at plot_vpc."
+        )
+    return observable
+
+
+def left_out(fit: Any) -> str:
+    """A sentence on observables that have no residuals; empty when there are none."""
+    others = [f"{name} ({endpoint(fit, name)})" for name in observables(fit) if name not in numeric(fit)]
+    return f"Not shown here, as its values are no amounts: {', '.join(others)}; see the visual predictive check." if others else ""
+
+
+def no_residuals(fit: Any) -> str:
+    """A sentence where no observable at all has residuals; else empty."""
+    if absent(fit, "constant_data", "observed_data") or numeric(fit):
+        return ""
+    return "No observable of this fit is an amount, so there are no residuals and no plot of observed against predicted; see the visual predictive check."
+
+
 def unit_of(table: pd.DataFrame) -> str:
     """The unit shared by the rows of one observable; empty when there is none."""
     return str(table["unit"].iloc[0]) if len(table) else ""
@@ -101,6 +138,8 @@ def subject_ids(fit: Any) -> list[str]:
 
 def is_log(fit: Any, observable: str) -> bool:
     """Whether an observable is read on a log axis: declared lognormal in `report["noise"]`, else positive over more than a decade."""
+    if (kind := endpoint(fit, observable)) != "continuous":
+        return kind == "binary" and str(observation(fit, observable).get("kind", "")).startswith(("detection", "last positive"))
     declared = report_facts(fit).get("noise", {}).get(observable)
     if declared is not None:
         return "lognormal" in str(declared).lower()

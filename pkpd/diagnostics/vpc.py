@@ -71,7 +71,7 @@ def vpc_table(fit: Any, observable: str, by: str | None = None, level: float = 0
     table = observable_rows(fit, observable)
     table = table[table["scored"]]
     simulated = pooled(fit, "posterior_predictive", "dv_new", "obs")[:, table.index.to_numpy()]
-    strata = _strata(fit, table, by)
+    strata = strata_of(fit, table, by)
     lines = []
     for stratum in sorted(set(strata)):
         inside = np.flatnonzero(strata == stratum)
@@ -79,7 +79,8 @@ def vpc_table(fit: Any, observable: str, by: str | None = None, level: float = 0
     return pd.DataFrame(lines)
 
 
-def _strata(fit: Any, table: pd.DataFrame, by: str | None) -> np.ndarray:
+def strata_of(fit: Any, table: pd.DataFrame, by: str | None) -> np.ndarray:
+    """The stratum of each row: "all", or "<covariate> = <value>"; raises `FitError` for an unknown covariate."""
     if by is None:
         return np.full(len(table), "all", dtype=object)
     known = covariates(fit)
@@ -110,13 +111,15 @@ def bin_line(table: pd.DataFrame, simulated: np.ndarray, level: float = 0.9) -> 
     for percent in PERCENTILES:
         value = float(order_statistic(data, percent))
         line[f"obs_{percent}"] = value if np.isfinite(value) and value >= hidden else np.nan
-        line |= _interval(f"sim_{percent}", order_statistic(replicate, percent), level)
+        line |= interval(f"sim_{percent}", order_statistic(replicate, percent), level)
     line["blq_obs"] = float((table["cens"] == 1).mean())
-    return line | _interval("blq", (whole < lloq).mean(axis=1), level)
+    return line | interval("blq", (whole < lloq).mean(axis=1), level)
 
 
-def _interval(name: str, values: np.ndarray, level: float) -> dict[str, float]:
-    """Low, middle and high order statistics of the replicates' values; nan when there is no replicate."""
+def interval(name: str, values: np.ndarray, level: float) -> dict[str, float]:
+    """Low, middle and high order statistics of the replicates' values as <name>_low ... (low ... without a name); nan when there is no replicate."""
     tail = 50 * (1 - level)
     ends = {"low": tail, "mid": 50.0, "high": 100 - tail}
-    return {f"{name}_{end}": float(order_statistic(values, percent)) if len(values) else np.nan for end, percent in ends.items()}
+    return {
+        f"{name}_{end}".lstrip("_"): float(order_statistic(values, percent)) if len(values) else np.nan for end, percent in ends.items()
+    }

@@ -25,6 +25,7 @@ from pkpd.inference.reweigh import DRAWS, reweigh
 from pkpd.inference.sample import Draws
 from pkpd.inference.space import Space
 from pkpd.inference.verdict import judge, summarise
+from pkpd.noise import endpoint_of
 
 CURVES, PRIOR = 120, 2000
 KEPT = ("raw_", "chol_", "local_", "missing_")
@@ -53,7 +54,11 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
         facts, warned = [*facts, *summary_facts(problem.published, error)], error.warned
     check = _checked(problem, posterior, geometry, own)
     verdict = judge(summary, stats, draws.stopped, check, warned)
-    groups |= {"observed_data": _observed(problem), "constant_data": _constant(problem), "predictions": _curves(problem, predictive, flat)}
+    groups |= {
+        "observed_data": _observed(problem),
+        "constant_data": _constant(problem),
+        "predictions": _curves(problem, predictive, flat, seed),
+    }
     tree = xr.DataTree.from_dict({"/": xr.Dataset(), **groups})
     tree.attrs = {
         "summary": summary.to_json(orient="records", double_precision=15),
@@ -138,16 +143,20 @@ def _checked(problem: FitProblem, posterior: xr.Dataset, geometry: Geometry, own
         return SolverCheck(problem.predictor.chosen.name, reason=f"it ended in {type(error).__name__} ({error})")
 
 
-def _curves(problem: FitProblem, predictive: Predictive, flat: Mapping[str, np.ndarray]) -> xr.Dataset:
+def _curves(problem: FitProblem, predictive: Predictive, flat: Mapping[str, np.ndarray], seed: int) -> xr.Dataset:
     n = len(next(iter(flat.values())))
     chosen = np.unique(np.linspace(0, n - 1, min(CURVES, n)).astype(int))
-    own, typical = over_draws(
-        lambda s, _: predictive.curves(s), {k: v[chosen] for k, v in flat.items()}, jax.random.split(jax.random.PRNGKey(0), len(chosen))
+    events = [o for o in problem.observed_names if "event" in endpoint_of(problem.observations[o])]
+    one = lambda s, key: (*predictive.curves(s), *([predictive.new_curves(s, key)] if events else []))  # noqa: E731
+    own, typical, *new = over_draws(
+        one, {k: v[chosen] for k, v in flat.items()}, jax.random.split(jax.random.PRNGKey(seed + 2), len(chosen))
     )
     data = {}
     for i, o in enumerate(problem.model.observables):
         data[o.name] = (("chain", "draw", "curve_time", "subject"), own[None, :, :, i], {"unit": o.unit})
         data[f"{o.name}_pop"] = (("chain", "draw", "curve_time", "subject"), typical[None, :, :, i], {"unit": o.unit})
+        if o.name in events:  # a Kaplan-Meier band needs whole hazards of new subjects
+            data[f"{o.name}_new"] = (("chain", "draw", "curve_time", "subject"), new[0][None, :, :, i], {"unit": o.unit})
     return xr.Dataset(data, coords={"curve_time": predictive.curve_times, "subject": list(problem.cohort.subjects)})
 
 

@@ -92,6 +92,10 @@ class Predictive:
         predict = self.curves_predictor
         return predict.observables(self.individual(sites))[0], predict.observables(self.typical(sites))[0]
 
+    def new_curves(self, sites: Mapping[str, Any], key: Any) -> Any:
+        """[T, observables, N] for new subjects of the same design."""
+        return self.curves_predictor.observables(self.new(sites, key, self.problem.covariates, len(self.problem.cohort.subjects)))[0]
+
 
 def grid_predictor(problem: FitProblem, doses: pd.DataFrame, times: np.ndarray, intervals: Intervals) -> Predictor:
     """The model on a grid of times common to all subjects, each read after a dose at the same time."""

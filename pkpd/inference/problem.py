@@ -225,6 +225,7 @@ class FitProblem:
             for r in reads_of(self.noise[o])
             if r not in known
         ]
+        found += [text for o in self.observed_names for text in _wrong_partner(self.noise, o)]
         found += [text for o in self.observed_names for text in self.observations[o].check(self.observed_rows[o])]
         own = {f"{word}_{n}": n for n, v in self.population.parameters.items() for word in ("tau", "df") if getattr(v, word) is not None}
         return found + [
@@ -286,3 +287,20 @@ class FitProblem:
                 if site == f"{prefix}_{o}":
                     return prior
         return None
+
+
+def _wrong_partner(noise: Mapping[str, Observation], observable: str) -> list[str]:
+    """A residual correlated with that of another observable must name the residual error that this one has."""
+    inner: Any = noise[observable]
+    while not hasattr(inner, "other_error") and hasattr(inner, "error"):
+        inner = inner.error
+    stated, other = getattr(inner, "other_error", None), getattr(inner, "other", "")
+    if stated is None or other not in noise:
+        return []
+    has = noise[other]
+    if type(has) is ResidualError and [p for p, _ in has.priors] == [p for p, _ in stated.priors] and has.equation == stated.equation:
+        return []
+    return [
+        f"noise['{observable}'] is correlated with '{other}' as {stated.kind}, and noise['{other}'] is {has.kind}; "
+        f"give both the same plain residual error."
+    ]

@@ -9,6 +9,7 @@ from pkpd.inference.centring import in_words, stored
 from pkpd.inference.effect_facts import coefficient_words, effect_facts
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.missing_covariates import missing_facts
+from pkpd.inference.observation_facts import observation_facts
 from pkpd.inference.population_facts import population_facts
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import Draws
@@ -30,6 +31,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
         "diagram": describe(problem.model).diagram,
         "noise": {o: e.kind for o, e in problem.noise.items()},
         "noise_equations": {o: e.equation for o, e in problem.noise.items()},
+        "observations": observation_facts(problem),
         "truth": dict(problem.truth),
         "equations": problem.model.text,
         "solver": {"name": chosen.name, "reason": chosen.reason},

@@ -5,7 +5,7 @@ from pkpd.noise.discrete import binary, copies_per_reaction, negative_binomial_c
 from pkpd.noise.events import time_to_event
 from pkpd.noise.grouped import by_group, by_subject
 from pkpd.noise.joined import Joined
-from pkpd.noise.law import Observation, ObservedRows, on_logs, reads_of
+from pkpd.noise.law import ENDPOINTS, Observation, ObservedRows, endpoint_of, on_logs, reads_of
 from pkpd.noise.markov import markov_chain
 from pkpd.noise.measurement import Measurement
 from pkpd.noise.methods import limits_by
@@ -16,6 +16,7 @@ from pkpd.noise.residual import ResidualError, additive_error, combined_error, l
 from pkpd.noise.serial import autoregressive, correlated
 
 __all__ = [
+    "ENDPOINTS",
     "Joined",
     "Measurement",
     "Mixed",
@@ -31,6 +32,7 @@ __all__ = [
     "copies_per_reaction",
     "correlated",
     "detection",
+    "endpoint_of",
     "last_positive",
     "limits_by",
     "lognormal_error",

@@ -13,6 +13,7 @@ from numpyro.distributions import constraints
 from scipy.special import ndtri
 
 from pkpd.errors import FitError, choices
+from pkpd.noise import told
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
 from pkpd.noise.tails import log_below, log_between
@@ -45,6 +46,14 @@ def _check_rows(word: str, lod: float | None, rows: ObservedRows) -> list[str]:
     found += missing(rows, "lloq", word, f"Give the limit in the data, or {word}(..., lod=...).")
     low = np.flatnonzero(rows.columns["lloq"] <= 0) if "lloq" in rows.columns else []
     return found + [f"{where(rows, i)}: the limit of detection is {rows.columns['lloq'][i]:g}; it must be above 0." for i in low]
+
+
+def _seen(rows: ObservedRows) -> str:
+    return f"Detection only: {(rows.dv == 1).sum()} positive (DV 1), {(rows.dv == 0).sum()} negative (DV 0)."
+
+
+def _told_limits(word: str, lod: float | None, rows: ObservedRows) -> str:
+    return f"{word}: {told.listed(_limits(lod, rows))}{'' if lod is None else ', the same for all rows'}."
 
 
 def _need_lod(word: str, lod: Any) -> None:
@@ -89,6 +98,10 @@ class Detection(Observation):
     kind: str
     equation: str
     logs: bool = False
+    endpoint: str = "binary"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        return [_seen(rows), _told_limits(self.kind.removeprefix("detection, "), self.lod, rows)]
 
     def check(self, rows: ObservedRows) -> list[str]:
         return _check_rows("detection", self.lod, rows)
@@ -103,7 +116,8 @@ def detection(sd: Any, lod: float | None = None, kind: str = "LOD50", false_posi
 
     `sd`: prior of sigma, on the log scale (or a number). `lod`: the limit in the observable's unit, or None for the lloq of each row.
     `kind`: at the limit P(yes) is 0.5 ("LOD50") or 0.95 ("LOD95" = LOD50 exp(1.645 sigma)), apart from false positives. `false_positive`: prior of
-    fp between 0 and 1, or a number from 0 on. Prefixes: sigma, and fp where it is not 0. Raises `FitError`. Source: Forootan et al. 2017 (LOD95 of qPCR).
+    fp between 0 and 1, or a number from 0 on. Prefixes: sigma, and fp where it is not 0. Raises `FitError`.
+    Source: Forootan et al. 2017, Biomol Detect Quantif 12:1 (LOD95 of qPCR).
 
     >>> import numpyro.distributions as dist
     >>> detection(dist.HalfNormal(0.5), lod=50.0, false_positive=dist.Beta(1, 50)).sites("pcr")
@@ -161,6 +175,18 @@ class LastPositive(Observation):
     kind: str
     equation: str
     logs: bool = False
+    endpoint: str = "binary"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        role, _ = _roles(rows)
+        pair, positive, negative, nothing = (int((role == k).sum()) for k in (_PAIR, _ONLY_POSITIVE, _ONLY_NEGATIVE, _NOTHING))
+        return [
+            _seen(rows),
+            f"Disappearance between a last positive and a first negative row: {told.many(pair, 'subject')}; always positive: {positive}; "
+            f"never positive: {negative}.",
+            f"Other rows, which count 0: {nothing - pair}.",
+            _told_limits("LOD", self.lod, rows),
+        ]
 
     def check(self, rows: ObservedRows) -> list[str]:
         return _check_rows("last_positive", self.lod, rows)

@@ -14,6 +14,7 @@ from jax.scipy.special import gammaln
 from numpyro.distributions import constraints
 
 from pkpd.errors import FitError, choices
+from pkpd.noise import told
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
 from pkpd.noise.wrapped import need_prior, refuse_censored, where
@@ -97,6 +98,13 @@ class Discrete(Observation):
     top: float = np.inf
     logs: bool = False
 
+    @property
+    def endpoint(self) -> str:
+        return "counts" if np.isinf(self.top) else "grades" if self.kind == "ordinal" else "binary"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        return told.frequencies(rows, {"counts": "Counts", "grades": "Grades", "binary": "Values (1 yes, 0 no)"}[self.endpoint])
+
     def check(self, rows: ObservedRows) -> list[str]:
         bad = (rows.dv != np.round(rows.dv)) | (rows.dv < 0) | (rows.dv > self.top)
         span = "whole numbers from 0 on" if np.isinf(self.top) else f"whole numbers from 0 to {self.top:g}"
@@ -147,7 +155,7 @@ def _grades(f: Any, slope: Any, steps: list) -> Classes:
 def ordinal(cutpoints: tuple, slope: Any = 1.0) -> Discrete:
     """Grades 0..G: logit P(grade >= g) = slope (f - c_g); `cutpoints` holds the prior (or number) of c_1, then of each gap c_g - c_(g-1) > 0.
 
-    Source: McCullagh 1980.
+    Source: McCullagh 1980, J R Stat Soc B 42:109.
 
     >>> import numpyro.distributions as dist
     >>> ordinal((dist.Normal(0, 2), dist.HalfNormal(2))).sites("crs")

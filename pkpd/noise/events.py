@@ -12,6 +12,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
 from pkpd.errors import FitError
+from pkpd.noise import told
 from pkpd.noise.discrete import log1mexp
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
@@ -51,6 +52,18 @@ class TimeToEvent(Observation):
     equation: str = "log h - (H_k - H_(k-1)) at an event, -(H_k - H_(k-1)) without"
     logs: bool = False
 
+    @property
+    def endpoint(self) -> str:
+        return "recurrent event" if self.recurrent else "event"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        event, interval = rows.dv == 1, rows.cens == 1
+        without = len(set(rows.subject.tolist()) - set(rows.subject[event].tolist()))
+        return [
+            f"Events: {(event & ~interval).sum()} at exact times, {interval.sum()} in the interval since the row before.",
+            f"Without an event: {told.many((~event).sum())}; {told.many(without, 'subject')} had none to the last row (right-censored).",
+        ]
+
     def check(self, rows: ObservedRows) -> list[str]:
         found = [
             f"{where(rows, i)}: '{rows.observable}' is {rows.dv[i]:g}, and time_to_event takes 1 (event) or 0 (none); mend the row."
@@ -86,7 +99,7 @@ def time_to_event(hazard: str, recurrent: bool = False) -> TimeToEvent:
     Row k of a subject covers (t_(k-1), t_k]. DV 0: no event, -(H_k - H_(k-1)). DV 1: event at t_k, log h(t_k) - (H_k - H_(k-1)).
     DV 1 with CENS 1: at least one event in the interval, log(1 - exp(-(H_k - H_(k-1)))). Rows after an event need `recurrent`.
     Competing risks: one observable a cause, censored (DV 0) at the event of another; right for exact times. Replicates are drawn row by row.
-    Raises `FitError`. Source: Holford 2013.
+    Raises `FitError`. Source: Holford 2013, CPT Pharmacometrics Syst Pharmacol 2:e43.
 
     >>> time_to_event("h_death").reads
     ('h_death',)

@@ -1,4 +1,8 @@
-"""Residual spread that differs: one standard deviation for each assay or study, or one for each subject."""
+"""Residual spread that differs: one standard deviation for each assay or study, or one for each subject.
+
+Both multiply what an inner residual error calls sigma, row by row, so they go around any residual that reads sigma by row (`need_scaled`),
+and around each other.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,9 @@ import numpy as np
 import numpyro.distributions as dist
 
 from pkpd.errors import FitError, choices
-from pkpd.noise.law import Observation, ObservedRows
-from pkpd.noise.measurement import Measurement
-from pkpd.noise.residual import ResidualError
-from pkpd.noise.wrapped import missing, need_error, need_prior
+from pkpd.noise import told
+from pkpd.noise.law import Observation, ObservedRows, on_logs, reads_of
+from pkpd.noise.wrapped import missing, need_prior, need_scaled
 
 RAW = "raw_sigma"
 
@@ -22,13 +25,27 @@ RAW = "raw_sigma"
 class GroupedError(Observation):
     """A residual error with its own standard deviations in each group of rows; see `by_group`. `bound` gives it its levels."""
 
-    error: ResidualError
+    error: Observation
     column: str
-    kind: str
-    equation: str
-    logs: bool
     priors: tuple[tuple[str, Any], ...] = ()
     levels: tuple[float, ...] = ()
+    scaled: bool = True
+
+    @property
+    def kind(self) -> str:
+        return f"{self.error.kind} by {self.column}"
+
+    @property
+    def equation(self) -> str:
+        return f"{self.error.equation}, sigma by {self.column}"
+
+    @property
+    def logs(self) -> bool:
+        return on_logs(self.error)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return reads_of(self.error)
 
     def bound(self, rows: ObservedRows) -> GroupedError:
         """With one prior `sigma_<column>_<level>` for each level in the rows. Raises `FitError` where the column is not known."""
@@ -39,81 +56,142 @@ class GroupedError(Observation):
         levels = tuple(float(v) for v in np.unique(values[np.isfinite(values)]))
         if len({f"{v:g}" for v in levels}) < len(levels):
             raise FitError(f"by_group: levels of {self.column} agree in their first six digits; number the groups 1, 2, 3.")
-        return replace(self, levels=levels, priors=tuple(p for prior in self.error.priors for p in self._split(*prior, levels)))
+        error = self.error.bound(rows)
+        return replace(self, error=error, levels=levels, priors=tuple(p for prior in error.priors for p in self._split(*prior, levels)))
 
     def _split(self, prefix: str, prior: Any, levels: tuple[float, ...]) -> list[tuple[str, Any]]:
         return [(f"{prefix}_{self.column}_{v:g}", prior) for v in levels] if _is_sd(prefix) else [(prefix, prior)]
 
-    def check(self, rows: ObservedRows) -> list[str]:
-        return missing(rows, self.column, "by_group", "Fill it in, or use one standard deviation for all rows.")
+    def sites(self, observable: str) -> list[str]:
+        return _without_raw(super().sites(observable), observable)
 
-    def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> Measurement:
+    def check(self, rows: ObservedRows) -> list[str]:
+        empty = missing(rows, self.column, "by_group", "Fill it in, or use one standard deviation for all rows.")
+        return [*self.error.check(rows), *empty]
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        column = rows.columns[self.column]
+        return [*self.error.told(rows), *(_level(rows, self.column, v, column == v) for v in self.levels)]
+
+    def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> Any:
         level = np.searchsorted(np.asarray(self.levels), rows.columns[self.column])
         given, by_row = iter(values), []
         for prefix, _ in self.error.priors:
-            by_row.append(jnp.stack([jnp.asarray(next(given)) for _ in self.levels])[level] if _is_sd(prefix) else next(given))
-        mean, sd = self.error.mean_sd(f, by_row)
-        return Measurement(mean, sd, np.full(len(rows.dv), self.logs), rows.cens, rows.lower)
+            by_row.append(_pick([next(given) for _ in self.levels], level) if _is_sd(prefix) else next(given))
+        return self.error.law(f, by_row, rows, also)
+
+
+def _pick(values: list[Any], level: np.ndarray) -> Any:
+    """By row [n] the value of its level; each value a number, or one by row already."""
+    n = len(level)
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(v, float), (n,)) for v in values])[level, np.arange(n)]
+
+
+def _level(rows: ObservedRows, column: str, level: float, here: np.ndarray) -> str:
+    limits = told.listed(rows.dv[here & (rows.cens == 1)])
+    return f"{column} {level:g}: {told.many(here.sum())}; censored below {limits or 'none'}."
 
 
 def _is_sd(prefix: str) -> bool:
     return prefix.startswith("sigma")
 
 
-def by_group(error: ResidualError, column: str) -> GroupedError:
+def _without_raw(sites: list[str], observable: str) -> list[str]:
+    return [s for s in sites if s != f"{RAW}_{observable}"]
+
+
+def by_group(error: Observation, column: str) -> GroupedError:
     """One residual standard deviation for each level of a column: y_ij = f_ij + e_ij with sd sigma_g, g the assay or study of the row.
 
-    `error`: any plain residual error; each level takes its prior, independently (a power is shared). `column`: a covariate of numbers, by name.
+    `error`: any residual error, or student_error, limits_by, autoregressive, correlated or by_subject of one; each level takes the prior of its
+    sigma, independently (a power, df, tau or rho is shared). `column`: a covariate of numbers, by name.
     Sites: sigma_<column>_<level>_<observable> (and sigma_add_... of a combined error). Raises `FitError`.
     Source: Mould & Upton 2013 (pooled studies and assays).
 
     >>> import numpyro.distributions as dist
-    >>> from pkpd import lognormal_error
-    >>> by_group(lognormal_error(dist.HalfNormal(0.5)), "ASSAY").column
-    'ASSAY'
+    >>> from pkpd import lognormal_error, student_error
+    >>> by_group(student_error(lognormal_error(dist.HalfNormal(0.5)), 4.0), "ASSAY").kind
+    'Student t, lognormal by ASSAY'
     """
-    need_error("by_group", error)
-    return GroupedError(error, column, f"{error.kind} by {column}", f"{error.equation}, sigma by {column}", error.logs)
+    need_scaled("by_group", error)
+    return GroupedError(error, column)
 
 
 @dataclass(frozen=True, eq=False)
 class SubjectError(Observation):
     """A residual error whose standard deviation varies between subjects; see `by_subject`. `bound` gives it its subjects."""
 
-    error: ResidualError
+    error: Observation
+    spread: Any
     priors: tuple[tuple[str, Any], ...]
-    kind: str
-    equation: str
-    logs: bool
+    scaled: bool = True
+
+    @property
+    def kind(self) -> str:
+        return f"{self.error.kind} by subject"
+
+    @property
+    def equation(self) -> str:
+        return f"{self.error.equation}, sd_i = sd exp(omega_sigma z_i), z_i ~ N(0, 1)"
+
+    @property
+    def logs(self) -> bool:
+        return on_logs(self.error)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return reads_of(self.error)
 
     def bound(self, rows: ObservedRows) -> SubjectError:
         """With the standard normal vector raw_sigma [N], one for each subject, as the last prior."""
         raw = dist.Normal(0.0, 1.0).expand([len(rows.subjects)]).to_event(1)
-        return replace(self, priors=(*(p for p in self.priors if p[0] != RAW), (RAW, raw)))
+        error = self.error.bound(rows)
+        return replace(self, error=error, priors=(*error.priors, ("omega_sigma", self.spread), (RAW, raw)))
 
     def sites(self, observable: str) -> list[str]:
-        return [s for s in super().sites(observable) if s != f"{RAW}_{observable}"]
+        return _without_raw(super().sites(observable), observable)
 
-    def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> Measurement:
-        mean, sd = self.error.mean_sd(f, values[:-2])
-        sd = sd * jnp.exp(values[-2] * values[-1][rows.subject])
-        return Measurement(mean, sd, np.full(len(rows.dv), self.logs), rows.cens, rows.lower)
+    def check(self, rows: ObservedRows) -> list[str]:
+        return self.error.check(rows)
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        return self.error.told(rows)
+
+    def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> Any:
+        times = jnp.exp(values[-2] * values[-1][rows.subject])
+        by_row = [v * times if _is_sd(prefix) else v for (prefix, _), v in zip(self.error.priors, values[:-2], strict=True)]
+        return self.error.law(f, by_row, rows, also)
 
 
-def by_subject(error: ResidualError, spread: Any) -> SubjectError:
+def by_subject(error: Observation, spread: Any) -> SubjectError:
     """A residual standard deviation of each subject: sd_i = sd exp(omega_sigma z_i), z_i ~ N(0, 1).
 
-    `error`: any plain residual error, whose sd is that of the typical subject. `spread`: prior of omega_sigma (sd of log sd_i), or a number above 0.
+    `error`: any residual error, or student_error, limits_by, autoregressive, correlated or by_group of one; its sd is that of the typical subject.
+    `spread`: prior of omega_sigma (sd of log sd_i), or a number above 0.
     Prefixes: those of `error`, omega_sigma, and the vector raw_sigma [subjects] of the z_i. Raises `FitError`.
-    Source: Karlsson et al. 1998 (eta on epsilon).
+    Source: Karlsson et al. 1998, J Pharmacokinet Biopharm 26:207 (eta on epsilon).
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal_error
     >>> by_subject(lognormal_error(0.3), dist.HalfNormal(0.5)).sites("cp")
     ['omega_sigma_cp']
     """
-    need_error("by_subject", error)
+    need_scaled("by_subject", error)
+    if any(prefix == "omega_sigma" for prefix, _ in error.priors) or _varies(error):
+        raise FitError("by_subject(by_subject(...)): the standard deviation varies between subjects already; take one of the two.")
     need_prior("by_subject", "spread", spread)
-    priors = (*error.priors, ("omega_sigma", spread))
-    equation = f"{error.equation}, sd_i = sd exp(omega_sigma z_i), z_i ~ N(0, 1)"
-    return SubjectError(error, priors, f"{error.kind} by subject", equation, error.logs)
+    return SubjectError(error, spread, (*error.priors, ("omega_sigma", spread)))
+
+
+def _varies(error: Observation) -> bool:
+    return isinstance(error, SubjectError) or (isinstance(error, GroupedError) and _varies(error.error))
+
+
+def inside(error: Any, make: Any) -> Any:
+    """`make` applied to the residual error inside by_group and by_subject: limits and tails go inside, spreads outside; the law is the same."""
+    if isinstance(error, GroupedError):
+        return replace(error, error=inside(error.error, make))
+    if isinstance(error, SubjectError):
+        error_inside = inside(error.error, make)
+        return replace(error, error=error_inside, priors=(*error_inside.priors, ("omega_sigma", error.spread)))
+    return make(error)

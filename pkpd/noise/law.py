@@ -11,6 +11,8 @@ import numpy as np
 import numpyro
 from numpyro.distributions import Distribution
 
+from pkpd.noise import told
+
 
 @dataclass(frozen=True, eq=False)
 class ObservedRows:
@@ -39,7 +41,8 @@ class Observation:
     """How one observable is measured: `law` gives the distribution of its rows around the prediction.
 
     `priors` pairs a prefix with a prior or a number held fixed; the site is `<prefix>_<observable>`. A subclass may have `logs` (values must be
-    positive) and `reads` (other observables of the model whose prediction is needed); see `on_logs` and `reads_of`.
+    positive), `reads` (other observables of the model whose prediction is needed) and `endpoint` (what the values are, "continuous" unless said);
+    see `on_logs`, `reads_of` and `endpoint_of`.
     """
 
     if TYPE_CHECKING:  # fields of the frozen subclasses; real attributes here would become their defaults
@@ -59,6 +62,10 @@ class Observation:
         """Sentences on rows that cannot be scored."""
         return []
 
+    def told(self, rows: ObservedRows) -> list[str]:
+        """Sentences on how the rows count, for a report: exact, below, between and above limits."""
+        return [*told.exact(rows), *told.below(rows), *told.above(rows), *told.given_limits(rows)]
+
     def sites(self, observable: str) -> list[str]:
         """Names of the scalar sites that are sampled."""
         return [f"{prefix}_{observable}" for prefix, prior in self.priors if isinstance(prior, Distribution)]
@@ -73,6 +80,14 @@ class Observation:
     def law(self, f: Any, values: list[Any], rows: ObservedRows, also: Callable[[str], Any]) -> Distribution:
         """The distribution of the rows [n] given predictions f [n]; `also(name)` is the prediction of another observable at the same rows."""
         raise NotImplementedError
+
+
+ENDPOINTS = ("continuous", "counts", "binary", "grades", "states", "event", "recurrent event")
+
+
+def endpoint_of(observation: Observation) -> str:
+    """What the values are, one of `ENDPOINTS`: it decides how they are drawn and checked."""
+    return str(getattr(observation, "endpoint", "continuous"))
 
 
 def on_logs(observation: Observation) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from jax.scipy.linalg import expm
 
 from pkpd.errors import FitError
+from pkpd.noise import told
 from pkpd.noise.discrete import Classes
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
@@ -29,6 +30,11 @@ class MarkovChain(Observation):
     kind: str = "markov chain"
     equation: str = "P = expm(Q dt), q_ij = rate_ij exp(effect f)"
     logs: bool = False
+    endpoint: str = "states"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        first = len(np.unique(rows.subject))
+        return [*told.frequencies(rows, "States"), f"First of their subject, conditioned on: {told.many(first)}."]
 
     def check(self, rows: ObservedRows) -> list[str]:
         return [
@@ -59,7 +65,8 @@ def markov_chain(rates: dict[tuple[int, int], Any], effect: Any = 0.0) -> Markov
     """DV is a state 0..K-1; from the row before, P = expm(Q dt) with q_ij = rate_ij exp(effect f), f at the later row, constant since the one before.
 
     `rates`: {(i, j): prior or number in 1/h}; absent pairs never jump. `effect`: prior or number. The first row of a subject conditions (counts 0).
-    Replicates are drawn one row ahead, from the observed state before. Raises `FitError`. Source: Kalbfleisch & Lawless 1985.
+    Replicates are drawn one row ahead, from the observed state before. Raises `FitError`.
+    Source: Kalbfleisch & Lawless 1985, J Am Stat Assoc 80:863.
 
     >>> import numpyro.distributions as dist
     >>> markov_chain({(0, 1): dist.HalfNormal(1.0), (1, 0): 0.2}).sites("state")

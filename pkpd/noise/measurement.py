@@ -19,7 +19,8 @@ class Measurement(dist.Distribution):
     """Rows y with x = y or log y (where `logs`) normal(mean, sd).
 
     cens 0: density of y; cens 1: P(Y < y), or P(lower < Y < y) where `lower` is given; cens -1: P(Y > y).
-    Sampling returns uncensored replicates on the scale of y. Source: Beal 2001 (M3), Bergstrand & Karlsson 2009.
+    Sampling returns uncensored replicates on the scale of y.
+    Source: Beal 2001, J Pharmacokinet Pharmacodyn 28:481 (M3); Bergstrand & Karlsson 2009, AAPS J 11:371.
     """
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012 (numpyro declares it so)

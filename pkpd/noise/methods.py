@@ -11,6 +11,8 @@ import numpy as np
 from jax.scipy.special import ndtr, ndtri
 
 from pkpd.errors import FitError, choices
+from pkpd.noise import told
+from pkpd.noise.grouped import GroupedError, SubjectError, inside
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import Measurement
 from pkpd.noise.residual import ResidualError
@@ -70,8 +72,12 @@ class LimitedError(Observation):
     kind: str
     equation: str
     logs: bool
+    scaled: bool = True
 
     def check(self, rows: ObservedRows) -> list[str]:
+        return [*self.error.check(rows), *self._check_method(rows)]
+
+    def _check_method(self, rows: ObservedRows) -> list[str]:
         if self.method == "M2":
             return self._check_limits(rows)
         if self.method == "M4" and not self.logs:
@@ -96,6 +102,25 @@ class LimitedError(Observation):
             for i in np.flatnonzero(low)
         ]
 
+    def told(self, rows: ObservedRows) -> list[str]:
+        return [*told.exact(rows), *self._told_below(rows), *told.above(rows), *told.given_limits(rows)]
+
+    def _told_below(self, rows: ObservedRows) -> list[str]:
+        blq, kept = rows.cens == 1, self._kept(rows)
+        dropped, replaced = told.many((blq & ~kept).sum()), told.many((blq & kept).sum())
+        if self.method == "M4":
+            why = "" if self.logs else " given y > 0; the exact rows are conditional on y > 0 too"
+            return told.below(rows, f"P(y < limit){why} (M4)") if blq.any() else []
+        limits = f"; limits {told.listed(rows.dv[blq])}" if blq.any() else ""
+        text = {
+            "M1": f"Below the limit: {dropped} left out (M1){limits}.",
+            "M2": f"Below the limit: {dropped} left out, the others conditional on y > LLOQ (M2){limits}.",
+            "M5": f"Below the limit: {replaced} replaced by LLOQ/2 (M5){limits}.",
+            "M6": f"Below the limit: {replaced}, the first of a run, replaced by LLOQ/2; {dropped} later in a run left out (M6){limits}.",
+            "M7": f"Below the limit: {replaced} replaced by 0 (M7){limits}.",
+        }
+        return [text[self.method]]
+
     def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> LimitedMeasurement:
         blq, n = rows.cens == 1, len(rows.dv)
         replaced = blq & (self.method in _FACTOR)
@@ -114,20 +139,24 @@ class LimitedError(Observation):
         return ~blq if self.method in ("M1", "M2") else np.ones(len(blq), bool)
 
 
-def limits_by(error: ResidualError, method: str = "M3") -> ResidualError | LimitedError:
+def limits_by(error: Observation, method: str = "M3") -> Any:
     """How rows below the limit of quantification (cens 1) count; Phi the normal distribution function, L the LLOQ, s the residual sd.
 
     M1: left out. M2: left out, other rows phi((y - f)/s) / s / Phi((f - L)/s). M3: Phi((L - f)/s), what `error` does by itself (returned unchanged).
     M4: [Phi((L - f)/s) - Phi(-f/s)] / Phi(f/s), other rows divided by Phi(f/s); equals M3 under lognormal_error. M5: y = L/2.
     M6: y = L/2 for the first of a run of BLQ rows of a subject, the later left out. M7: y = 0. M1 and M5 to M7 are biased, for comparison only.
-    Rows above a limit (cens -1) keep P(y > limit). M2 needs the column lloq in every row. Replicates are those of `error`; under M4 given y > 0.
-    Raises `FitError`. Source: Beal 2001; Ahn et al. 2008; Bergstrand & Karlsson 2009.
+    `error`: any plain residual error, or by_group or by_subject of one. Rows above a limit (cens -1) keep P(y > limit). M2 needs the column lloq in
+    every row. Replicates are those of `error`; under M4 given y > 0.
+    Raises `FitError`.
+    Source: Beal 2001, J Pharmacokinet Pharmacodyn 28:481; Ahn et al. 2008, J Pharmacokinet Pharmacodyn 35:401; Bergstrand & Karlsson 2009, AAPS J 11:371.
 
     >>> from pkpd import additive_error
     >>> limits_by(additive_error(0.3), "M4").kind
     'additive, M4'
     """
-    need_error("limits_by", error)
+    if isinstance(error, (GroupedError, SubjectError)):
+        return inside(error, lambda e: limits_by(e, method))
+    error = need_error("limits_by", error)
     if method not in METHODS:
         raise FitError(f"limits_by(method={method!r}): no such method. {choices(str(method), METHODS)}")
     if method == "M7" and error.logs:

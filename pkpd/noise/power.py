@@ -12,6 +12,7 @@ import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
 from pkpd.errors import FitError
+from pkpd.noise.grouped import GroupedError, SubjectError, inside
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
 from pkpd.noise.residual import ResidualError
@@ -80,25 +81,33 @@ class StudentError(Observation):
     kind: str
     equation: str
     logs: bool
+    scaled: bool = True
+
+    def check(self, rows: ObservedRows) -> list[str]:
+        return self.error.check(rows)
 
     def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> StudentMeasurement:
         mean, sd = self.error.mean_sd(f, values[:-1])
         return StudentMeasurement(mean, sd, values[-1], self.logs, rows.cens, rows.lower)
 
 
-def student_error(error: ResidualError, df: Any) -> StudentError:
+def student_error(error: Observation, df: Any) -> Any:
     """Heavy tails for outliers: the standardised residual of `error` is Student's t with `df` degrees of freedom, e / sd ~ t(df).
 
-    `error`: any plain residual error; its sd becomes the scale of t, so that the standard deviation is sd sqrt(df / (df - 2)).
+    `error`: any plain residual error, or by_group or by_subject of one; its sd becomes the scale of t, so that the standard deviation is sd sqrt(df
+    / (df - 2)).
     `df`: prior, or a number above 0 (above 2 for a finite variance); it may be estimated where rows are censored too.
-    Prefixes: those of `error`, and df. Raises `FitError`. Source: Lange, Little & Taylor 1989; Lindbom et al. 2015 (t-distributed residuals).
+    Prefixes: those of `error`, and df. Raises `FitError`.
+    Source: Lange, Little & Taylor 1989, J Am Stat Assoc 84:881; Dosne, Bergstrand & Karlsson 2016, J Pharmacokinet Pharmacodyn 43:137.
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal_error
     >>> student_error(lognormal_error(dist.HalfNormal(0.5)), 4.0).sites("cp")
     ['sigma_cp']
     """
-    need_error("student_error", error)
+    if isinstance(error, (GroupedError, SubjectError)):
+        return inside(error, lambda e: student_error(e, df))
+    error = need_error("student_error", error)
     need_prior("student_error", "df", df, example="dist.Gamma(2, 0.1)")
     if isinstance(df, (int, float)) and df > 1e4:
         raise FitError(f"student_error(df={df:g}): at this many degrees of freedom the law is the normal; leave student_error out.")

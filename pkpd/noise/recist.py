@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pkpd.errors import FitError
+from pkpd.noise import told
 from pkpd.noise.discrete import Classes
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
@@ -25,6 +26,10 @@ class Recist(Observation):
     kind: str = "recist"
     equation: str = "ln(f / f0) + e, e ~ N(0, sigma sqrt 2), cut at ln 0.7 and ln 1.2; PD too by a new lesion"
     logs: bool = False
+    endpoint: str = "states"
+
+    def told(self, rows: ObservedRows) -> list[str]:
+        return told.frequencies(rows, "Classes (1 CR or PR, 2 SD, 3 PD)")
 
     def check(self, rows: ObservedRows) -> list[str]:
         return [
@@ -45,7 +50,7 @@ def recist(sigma: Any, new_lesion: Any, baseline: str) -> Recist:
 
     r = ln(f / f0) + e, e ~ N(0, sigma sqrt 2). P(3) = p_new + (1 - p_new) P(r >= ln 1.2); the others times (1 - p_new). The reference is the
     baseline, not the nadir. `sigma`: prior of the sd of ln SLD, or a number; `new_lesion`: Beta prior of p_new, or a number; `baseline`: name of
-    the observable f0. Raises `FitError`. Source: RECIST 1.1, Eisenhauer 2009.
+    the observable f0. Raises `FitError`. Source: RECIST 1.1, Eisenhauer et al. 2009, Eur J Cancer 45:228.
 
     >>> import numpyro.distributions as dist
     >>> recist(0.1, dist.Beta(1, 9), baseline="sld0").sites("response")

@@ -24,6 +24,7 @@ class ResidualError(Observation):
     equation: str
     spread: Callable[..., Any]
     logs: bool = False
+    scaled: bool = True
 
     def check(self, rows: ObservedRows) -> list[str]:
         """A measured value that is not positive cannot be scored on the log scale."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
 
+from pkpd.noise.grouped import GroupedError, SubjectError, inside
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import Measurement
 from pkpd.noise.residual import ResidualError
@@ -72,19 +73,24 @@ class AutoregressiveError(Observation):
     kind: str
     equation: str
     logs: bool
+    scaled: bool = True
 
     def check(self, rows: ObservedRows) -> list[str]:
         _, before = previous_row(rows)
         tied = (before >= 0) & (rows.time == rows.time[np.maximum(before, 0)])
-        return [
-            f"{where(rows, i)}: the row is censored ('{rows.observable}', {rows.dv[i]:g}), and autoregressive(...) takes observed values only; "
-            "leave out the serial correlation, or drop the row."
-            for i in np.flatnonzero(rows.cens != 0)
-        ] + [
-            f"{where(rows, i)}: '{rows.observable}' is measured twice at {rows.time[i]:g} h, and autoregressive(...) needs different times; "
-            "average the replicates."
-            for i in np.flatnonzero(tied)
-        ]
+        return (
+            self.error.check(rows)
+            + [
+                f"{where(rows, i)}: the row is censored ('{rows.observable}', {rows.dv[i]:g}), and autoregressive(...) takes observed values only; "
+                "leave out the serial correlation, or drop the row."
+                for i in np.flatnonzero(rows.cens != 0)
+            ]
+            + [
+                f"{where(rows, i)}: '{rows.observable}' is measured twice at {rows.time[i]:g} h, and autoregressive(...) needs different times; "
+                "average the replicates."
+                for i in np.flatnonzero(tied)
+            ]
+        )
 
     def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> SerialMeasurement:
         order, before = previous_row(rows)
@@ -93,19 +99,22 @@ class AutoregressiveError(Observation):
         return SerialMeasurement(mean, sd, gap / values[-1], self.logs, order, before)
 
 
-def autoregressive(error: ResidualError, tau: Any) -> AutoregressiveError:
+def autoregressive(error: Observation, tau: Any) -> Any:
     """Serial correlation of a subject's residuals in continuous time: corr(z_j, z_k) = exp(-|t_j - t_k| / tau), z = e / sd.
 
-    `error`: any plain residual error. `tau`: prior of the correlation time in h, or a number above 0; times may be irregular, not equal.
+    `error`: any plain residual error, or by_group or by_subject of one. `tau`: prior of the correlation time in h, or a number above 0; times may be
+    irregular, not equal.
     Prefixes: those of `error`, and tau. Censored rows are refused (their joint law is an integral of many dimensions). Raises `FitError`.
-    Source: Karlsson, Beal & Sheiner 1995.
+    Source: Karlsson, Beal & Sheiner 1995, J Pharmacokinet Biopharm 23:651.
 
     >>> import numpyro.distributions as dist
     >>> from pkpd import lognormal_error
     >>> autoregressive(lognormal_error(0.3), dist.LogNormal(1.0, 1.0)).sites("cp")
     ['tau_cp']
     """
-    need_error("autoregressive", error)
+    if isinstance(error, (GroupedError, SubjectError)):
+        return inside(error, lambda e: autoregressive(e, tau))
+    error = need_error("autoregressive", error)
     need_prior("autoregressive", "tau", tau, example="dist.LogNormal(1.0, 1.0)")
     equation = f"{error.equation}; corr = exp(-dt / tau) within a subject"
     return AutoregressiveError(error, (*error.priors, ("tau", tau)), f"AR(1), {error.kind}", equation, error.logs)
@@ -139,6 +148,7 @@ class CorrelatedError(Observation):
     kind: str
     equation: str
     logs: bool
+    scaled: bool = True
 
     def _pairs(self, rows: ObservedRows) -> np.ndarray:
         return np.isfinite(rows.columns.get(f"dv:{self.other}", np.full(len(rows.dv), np.nan)))
@@ -146,9 +156,12 @@ class CorrelatedError(Observation):
     def check(self, rows: ObservedRows) -> list[str]:
         paired = self._pairs(rows)
         if not np.any(paired):
-            return [f"No row of '{rows.observable}' has one of '{self.other}' at the same time; leave out correlated(...)."]
+            return [
+                *self.error.check(rows),
+                f"No row of '{rows.observable}' has one of '{self.other}' at the same time; leave out correlated(...).",
+            ]
         limited = paired & ((rows.cens != 0) | (rows.columns[f"cens:{self.other}"] != 0))
-        return [
+        return self.error.check(rows) + [
             f"{where(rows, i)}: '{rows.observable}' or '{self.other}' is censored at {rows.time[i]:g} h, and correlated(...) takes pairs of observed "
             "values only; leave out the correlation, or drop the row."
             for i in np.flatnonzero(limited)
@@ -163,10 +176,11 @@ class CorrelatedError(Observation):
         return PairedMeasurement(given, (mean, sd), np.full(len(rows.dv), self.logs), rows.cens, rows.lower)
 
 
-def correlated(error: ResidualError, *, with_: str, other_error: ResidualError, correlation: Any) -> CorrelatedError:
+def correlated(error: Observation, *, with_: str, other_error: ResidualError, correlation: Any) -> Any:
     """Residuals of two observables measured together: corr(e / sd, e' / sd') = rho where subject and time are the same.
 
-    `error`: residual error of this observable; `with_`: name of the other, `other_error`: its residual error as in `noise[with_]` (which stays
+    `error`: residual error of this observable, by_group or by_subject of one too; `with_`: name of the other, `other_error`: its residual error as
+    in `noise[with_]` (which stays
     unconditional: the pair's density is p(y') p(y | y')); `correlation`: prior between -1 and 1, or a number. Prefixes: those of `error`, and rho.
     Rows without a partner keep the plain law; a pair with a censored member is refused. Replicates have this observable's own law.
     Raises `FitError`. Source: NONMEM's L2 data item (Beal & Sheiner, NONMEM Users Guide).
@@ -176,8 +190,9 @@ def correlated(error: ResidualError, *, with_: str, other_error: ResidualError, 
     >>> correlated(lognormal_error(0.3), with_="metabolite", other_error=lognormal_error(0.2), correlation=dist.Uniform(-1, 1)).sites("cp")
     ['rho_cp']
     """
-    need_error("correlated", error)
-    need_error("correlated", other_error, "other_error")
+    if isinstance(error, (GroupedError, SubjectError)):
+        return inside(error, lambda e: correlated(e, with_=with_, other_error=other_error, correlation=correlation))
+    error, other_error = need_error("correlated", error), need_error("correlated", other_error, "other_error")
     need_prior("correlated", "correlation", correlation, -1.0, 1.0, "dist.Uniform(-1, 1)")
     priors = (*error.priors, ("rho", correlation))
     equation = f"{error.equation}; corr = rho with the residual of {with_}"

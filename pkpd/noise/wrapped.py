@@ -14,11 +14,23 @@ from pkpd.noise.measurement import TINY
 from pkpd.noise.residual import ResidualError
 
 
-def need_error(word: str, error: Any, name: str = "error") -> None:
-    """Raise `FitError` unless `error` is one of the plain residual errors."""
+def need_error(word: str, error: Any, name: str = "error") -> ResidualError:
+    """`error` itself; raises `FitError` unless it is one of the plain residual errors."""
     if not isinstance(error, ResidualError):
+        more = ", or by_group or by_subject of one" if name == "error" else ""
         raise FitError(
-            f"{word}({name}=...) takes additive_error, proportional_error, combined_error, lognormal_error or power_error; got {type(error).__name__}."
+            f"{word}({name}=...) takes additive_error, proportional_error, combined_error, lognormal_error or power_error{more}; "
+            f"got {type(error).__name__}."
+        )
+    return error
+
+
+def need_scaled(word: str, error: Any) -> None:
+    """Raise `FitError` unless `error` is an observation whose sigma may differ from row to row (`scaled`)."""
+    if not getattr(error, "scaled", False):
+        raise FitError(
+            f"{word}(error=...) takes additive_error, proportional_error, combined_error, lognormal_error or power_error, or student_error, limits_by, "
+            f"autoregressive, correlated, by_group or by_subject of one; got {type(error).__name__}."
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pkpd.diagnostics.effects import has_effects
 from pkpd.diagnostics.layout import absent
-from pkpd.diagnostics.rows import covariates, observables
+from pkpd.diagnostics.rows import NUMBERS, covariates, endpoint, left_out, numeric, observables
 from pkpd.diagnostics.shrinkage import shrinkage_table
 from pkpd.diagnostics.vpc import FEWEST
 from pkpd.plots.etas import plot_etas
@@ -49,6 +49,8 @@ def gallery(fit: Any) -> Iterator[Picture]:
 CAPTIONS = {
     "individual_fits": "Each subject's data, the median of its fitted curve with a 90 % band, and the curve of a typical subject "
     "given the same doses (dashed).",
+    "individual_other": "Curve: what drives the endpoint (its observable in the model), median with a 90 % band, and that of a typical subject given the "
+    "same doses (dashed). What was seen stands as signs above the curve.",
     "observed_predicted": "Left of each pair: what a typical subject would show; right: what this subject is thought to show. "
     "Points should scatter along the line; predictions beyond an axis stand at its edge.",
     "residuals_individual": "Randomised quantile residuals against each subject's own replicates. As the same data fitted the subjects, "
@@ -65,26 +67,48 @@ CAPTIONS = {
 }
 
 
+VPC = {
+    "binary": "Proportion of yes in time bins against the range of the same proportion in simulated studies.",
+    "grades": "Proportion at or above each grade in time bins against the range of the same proportion in simulated studies.",
+    "states": "Proportion in each state or class in time bins against the range of the same proportion in simulated studies.",
+    "event": "Kaplan-Meier curve of the data against the range of the same curve in simulated studies; ticks: subjects lost to follow-up. "
+    "Simulated subjects are followed as long as the real ones, those with an event to the end of the study.",
+    "recurrent event": "Mean number of events a subject has had, against the range of the same mean in simulated studies with the same follow-up.",
+}
+
+
 def _individual(fit: Any) -> Iterator[Picture]:
     for observable in observables(fit):
         for page in range(1, individual_pages(fit, observable) + 1):
             draw = partial(plot_individual_fits, fit, observable, page)
-            yield Picture(f"individual_fits_{observable}_{page}", f"Individual fits: {observable}", CAPTIONS["individual_fits"], draw)
+            yield Picture(f"individual_fits_{observable}_{page}", f"Individual fits: {observable}", _caption(fit, observable), draw)
+
+
+def _caption(fit: Any, observable: str) -> str:
+    return CAPTIONS["individual_fits" if endpoint(fit, observable) in NUMBERS else "individual_other"]
 
 
 def _predictive(fit: Any) -> Iterator[Picture]:
+    if numeric(fit):
+        yield from _against_predictions(fit)
+    by = _stratum(fit)
+    for observable in observables(fit):
+        kind = endpoint(fit, observable)
+        needs = f"predictions/{observable}" if "event" in kind else "posterior_predictive/dv_new"
+        if not absent(fit, needs):
+            draw = partial(plot_vpc, fit, observable, by=by)
+            yield Picture(f"vpc_{observable}", f"Visual predictive check: {observable}", VPC.get(kind, CAPTIONS["vpc"]), draw)
+
+
+def _against_predictions(fit: Any) -> Iterator[Picture]:
+    others = f" {left_out(fit)}".rstrip()
     if not absent(fit, "posterior_predictive/pred", "posterior_predictive/ipred"):
         draw = partial(plot_observed_predicted, fit)
-        yield Picture("observed_predicted", "Observed against predicted", CAPTIONS["observed_predicted"], draw)
+        yield Picture("observed_predicted", "Observed against predicted", CAPTIONS["observed_predicted"] + others, draw)
     for against, variables in (("individual", ("dv", "ipred")), ("population", ("dv_new", "pred"))):
         if not absent(fit, *(f"posterior_predictive/{name}" for name in variables)):
             name, draw = f"residuals_{against}", partial(plot_residuals, fit, against=against)
-            yield Picture(name, f"Residuals against {against} predictions", CAPTIONS[name], draw)
-    if not absent(fit, "posterior_predictive/dv_new"):
-        by = _stratum(fit)
-        for observable in observables(fit):
-            draw = partial(plot_vpc, fit, observable, by=by)
-            yield Picture(f"vpc_{observable}", f"Visual predictive check: {observable}", CAPTIONS["vpc"], draw)
+            yield Picture(name, f"Residuals against {against} predictions", CAPTIONS[name] + others, draw)
 
 
 def _stratum(fit: Any) -> str | None:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from pkpd.diagnostics.bands import draw_band
-from pkpd.diagnostics.layout import absent, pooled
+from pkpd.diagnostics.layout import absent, observation, pooled
 from pkpd.diagnostics.residuals import median_over_draws
-from pkpd.diagnostics.rows import is_log, observable_rows, subject_ids, unit_of
+from pkpd.diagnostics.rows import NUMBERS, endpoint, is_log, observable_rows, subject_ids, unit_of
 from pkpd.errors import FitError
 from pkpd.plots import figures, marks, scales, style
+from pkpd.plots.signs import curve_range, draw_signs
 
 PER_PAGE = 20
 
@@ -32,7 +33,8 @@ def _subjects(fit: Any, observable: str) -> list[str]:
 def plot_individual_fits(fit: Any, observable: str, page: int = 1, axes: Any = None) -> Any:
     """One panel a subject: data, individual curve (median and 90 % band over draws), typical curve (dashed).
 
-    Points are measured values; a triangle pointing down stands at the limit of a value below it, with a bar over the interval
+    Endpoints that are no amounts (yes or no, grades, states, events) stand as signs above the curve of what drives them. Points are measured values;
+    a triangle pointing down stands at the limit of a value below it, with a bar over the interval
     that holds it. `fit` is a fit or its tree, `page` counts from 1 (20 panels each), `axes` are panels of your own instead.
     Returns the figure. Raises `FitError` for an unknown observable or page.
     """
@@ -43,9 +45,12 @@ def plot_individual_fits(fit: Any, observable: str, page: int = 1, axes: Any = N
     log, hours = is_log(fit, observable), scales.time_axis(axes, table["time"].to_numpy(float))
     for ax, subject in zip(axes, chosen, strict=True):
         _curves(ax, fit, observable, subject, hours)
-    ends = with_room(value_range(table, log), max(ax.get_ylim()[1] for ax in axes), log)
+    kind = endpoint(fit, observable)
+    amount, limit = kind in NUMBERS, observation(fit, observable).get("limit")
+    ends = with_room(value_range(table, log), max(ax.get_ylim()[1] for ax in axes), log) if amount else curve_range(axes, log)
     for ax, subject in zip(axes, chosen, strict=True):
-        draw_data(ax, table[table["subject"] == subject], hours, ends)
+        own_rows = table[table["subject"] == subject]
+        draw_data(ax, own_rows, hours, ends) if amount else draw_signs(ax, own_rows, hours, kind, limit)
         ax.set_title(subject)
         scales.value_axis(ax.yaxis, *ends, log)
         ax.set_ylim(*ends)

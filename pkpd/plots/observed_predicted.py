@@ -9,7 +9,7 @@ import pandas as pd
 
 from pkpd.diagnostics.layout import pooled
 from pkpd.diagnostics.residuals import median_over_draws
-from pkpd.diagnostics.rows import is_log, observable_rows, observables, unit_of
+from pkpd.diagnostics.rows import is_log, need_numeric, numeric, observable_rows, unit_of
 from pkpd.plots import figures, marks, scales, style
 
 PREDICTIONS = (("pred", "population prediction"), ("ipred", "individual prediction"))
@@ -21,9 +21,11 @@ def plot_observed_predicted(fit: Any, observable: str | None = None, axes: Any =
 
     Values below the limit stand at it as triangles pointing down, in another colour; the point they hide lies below.
     `fit` is a fit or its tree, `observable` picks one of several, `axes` are two panels an observable of your own.
-    Returns the figure. Raises `FitError` for an unknown observable.
+    Observables that are no amounts (yes or no, grades, states, events) are left out. Returns the figure. Raises `FitError` for an unknown
+    observable, or one that is
+    no amount.
     """
-    names = observables(fit) if observable is None else (observable,)
+    names = numeric(fit) if observable is None else (need_numeric(fit, observable),)
     own, count = axes is None, 2 * len(names)
     wide = count >= 4
     figure, axes = figures.panels(count, axes, columns=4 if wide else 2, height=2.75 if wide else 3.1, width=11.5 if wide else 7.2)

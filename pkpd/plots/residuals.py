@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.diagnostics.residuals import normal_quantile_band, normal_quantiles, residual_table
-from pkpd.diagnostics.rows import is_log, observables, unit_of
+from pkpd.diagnostics.rows import is_log, need_numeric, numeric, unit_of
 from pkpd.errors import FitError, choices
 from pkpd.plots import figures, marks, scales, style
 
@@ -22,10 +22,11 @@ def plot_residuals(fit: Any, observable: str | None = None, against: str = "indi
     Residuals of a right model scatter evenly around 0, nineteen of twenty between the dotted lines. Censored rows take part: theirs
     are drawn from the part of the distribution that the limit leaves open. `against` is "individual" (each subject's own curve) or
     "population" (new subjects); `axes` are three panels an observable of your own. Returns the figure.
-    Raises `FitError` for an unknown observable or `against`.
+    Observables that are no amounts (yes or no, grades, states, events) are left out. Raises `FitError` for an unknown observable or `against`, or for an
+    observable that is no amount.
     """
     table = residual_table(fit, against)
-    names = observables(fit) if observable is None else (observable,)
+    names = numeric(fit) if observable is None else (need_numeric(fit, observable),)
     unknown = [name for name in names if name not in set(table["observable"])]
     if unknown and observable is not None:
         raise FitError(f"This fit has no scored rows of '{observable}'. {choices(observable, set(table['observable']))}")

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pkpd.diagnostics.rows import is_log, observable_rows, unit_of
+from pkpd.diagnostics.rows import NUMBERS, endpoint, is_log, observable_rows, unit_of
 from pkpd.diagnostics.vpc import PERCENTILES, vpc_table
 from pkpd.plots import figures, marks, scales, style
 from pkpd.plots.individual import value_range, with_room
+from pkpd.plots.vpc_classes import plot_proportions
+from pkpd.plots.vpc_events import plot_events
 
 LINES = {5: (style.TEAL, (0, (4, 2))), 50: (style.BLUE, "-"), 95: (style.TEAL, (0, (4, 2)))}
 
@@ -19,11 +21,16 @@ LINES = {5: (style.TEAL, (0, (4, 2))), 50: (style.BLUE, "-"), 95: (style.TEAL, (
 def plot_vpc(fit: Any, observable: str, by: str | None = None, axes: Any = None) -> Any:
     """The VPC of one observable, with the fraction below the limit in a panel under it where any row is.
 
-    Bands: 90 % of simulated studies of new subjects of the same design; lines: the 5th, 50th and 95th percentile of the data in
+    Amounts (concentrations, counts): percentiles, as follows. Yes or no: the proportion of yes in time bins; grades: the proportion at or above each; states:
+    the proportion in each. Events: the Kaplan-Meier curve, or the mean cumulative count of recurrent ones. Bands: 90 % of simulated studies of new
+    subjects of the same design; lines: the 5th, 50th and 95th percentile of the data in
     time bins. A percentile that falls below the limit of quantification is unknown and not drawn. `by` names a covariate whose values make
     columns; `axes` are panels of your own, the columns' upper ones first. Returns the figure.
     Raises `FitError` for an unknown observable or covariate.
     """
+    kind = endpoint(fit, observable)
+    if kind not in NUMBERS:
+        return (plot_events if "event" in kind else plot_proportions)(fit, observable, by, axes)
     numbers = vpc_table(fit, observable, by)
     table = observable_rows(fit, observable)
     strata = list(dict.fromkeys(numbers["stratum"]))

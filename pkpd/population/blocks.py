@@ -16,7 +16,8 @@ def iiv(name: str, mean: Any, omega: Any, n: int, weight: Any = 0.0, df: Any = N
     """phi_i ~ N(m_i, omega) on the transformed scale [n], sampled as raw_<name> ~ N(w m, omega^w), phi = m + omega^(1-w) (raw - w m).
 
     `mean` is a number or [n]; `weight` is 0 (non-centred) to 1 (centred), a number or [n]. With `df`, Student's t of that many degrees of
-    freedom in the place of the normal: its location and scale are moved in the same way. Source: Papaspiliopoulos 2007.
+    freedom in the place of the normal: its location and scale are moved in the same way.
+    Source: Papaspiliopoulos, Roberts & Skold 2007, Stat Sci 22:59.
     """
     m = jnp.broadcast_to(mean, (n,))
     at, scale = weight * m, omega**weight

@@ -32,11 +32,12 @@ def draw_what_if(runs: Any) -> Drawn:
     return Drawn("what_if", "What if", caption, png_bytes(plot_what_if(runs)))
 
 
-def figures_section(drawn: list[Drawn], facts: Facts) -> Markup:
-    """All figures; the traces come first when the fit has not converged, since they show why."""
+def figures_section(drawn: list[Drawn], facts: Facts, told: str = "") -> Markup:
+    """All figures, after what is `told` of those left out; the traces come first when the fit has not converged, since they show why."""
     if not facts.converged:
         drawn = sorted(drawn, key=lambda d: not d.name.startswith("trace"))
-    return section("figures", "Figures", *(figure(d) for d in drawn))
+    words = [element("p", told, class_="note")] if told else []
+    return section("figures", "Figures", *words, *(figure(d) for d in drawn))
 
 
 def figure(drawn: Drawn) -> Markup:

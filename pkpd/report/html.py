@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pkpd.diagnostics.rows import no_residuals
 from pkpd.plots import write_whole
 from pkpd.report import sections
 from pkpd.report.css import CSS
@@ -60,7 +61,7 @@ def _page(fit: Any, facts: Facts, drawn: list[Drawn], extra: Drawn | None, runs:
         estimates_section(fit, facts),
         sections.shrinkage_section(fit, facts),
         *([what_if_section(extra, runs)] if runs is not None else []),
-        figures_section(drawn, facts),
+        figures_section(drawn, facts, no_residuals(fit)),
         solver_section(facts),
         sections.assumptions_section(facts),
         sections.provenance_section(facts),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pkpd.diagnostics.cohort_summary import covariate_summary, observable_summary
-from pkpd.diagnostics.layout import absent
+from pkpd.diagnostics.cohort_summary import covariate_summary, observable_summary, value_counts
+from pkpd.diagnostics.layout import absent, observation
+from pkpd.diagnostics.rows import endpoint, observables
 from pkpd.diagnostics.shrinkage import DEFINITION, shrinkage_table
 from pkpd.report.facts import Facts
 from pkpd.report.tags import Markup, bullets, element, image, join, number, pairs, plain, section, table
@@ -37,10 +38,27 @@ def data_section(fit: Any) -> Markup:
         return section("data", "Data", element("p", "The fit was saved without its data."))
     headers = ("observable", "unit", "subjects", "rows", "scored", "below limit", "above limit", "first", "last", "quantified values")
     lines = [_observable(line) for line in observable_summary(fit).to_dict("records")]
+    told = [part for name in observables(fit) for part in _counted(fit, name)]
     known = covariate_summary(fit)
     words = [element("h3", "Covariates"), pairs(known)] if known else []
     caption = "Rows that are not scored are predicted only. Times in hours."
-    return section("data", "Data", table(headers, lines, caption), *words)
+    return section("data", "Data", table(headers, lines, caption), *told, *words)
+
+
+def _counted(fit: Any, observable: str) -> list[Markup]:
+    """How one observable is measured and how its rows count; nothing where the fit does not tell (made before it was stored)."""
+    facts = observation(fit, observable)
+    if not facts:
+        return []
+    lines = [("observation", facts["kind"]), ("equation", facts["equation"]), *(("parameter", p) for p in facts["priors"])]
+    lines += [("rows", sentence) for sentence in facts["rows"]]
+    seen = [] if endpoint(fit, observable) == "continuous" else [_frequencies(fit, observable)]
+    return [element("h3", f"How {observable} is measured"), table(("", ""), lines), *seen]
+
+
+def _frequencies(fit: Any, observable: str) -> Markup:
+    lines = [(number(v), n, _percent(n, total)) for v, n, total in value_counts(fit, observable)]
+    return table((observable, "rows", "share"), lines, "Every value that was seen, in all subjects and at all times.")
 
 
 def _observable(line: dict[str, Any]) -> tuple[Any, ...]:

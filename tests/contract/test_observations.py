@@ -1,31 +1,47 @@
 """Observation models inside a fit problem: the density of `dv` is the sum of hand-written terms, whatever stands side by side."""
 
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 from numpyro import handlers
 from numpyro.infer.util import log_density
 from scipy import stats
 
 from pkpd import (
+    Component,
+    Dose,
     FitError,
     FitProblem,
+    Observable,
+    Param,
+    Population,
     Sampler,
+    State,
     autoregressive,
     by_group,
     by_subject,
     cohort_model,
+    compose,
     detection,
+    gain,
     limits_by,
+    lognormal,
     lognormal_error,
     proportional_error,
     read_cohort,
     sample,
     student_error,
+    time_to_event,
+    total,
 )
+from pkpd.diagnostics.vpc_events import event_table
 from pkpd.inference.cohort_model import measurement
 from pkpd.models.classic import one_compartment_iv
+from pkpd.plots import gallery
 from tests import small
 
 
@@ -115,6 +131,16 @@ def test_detection_only_data_go_through_a_whole_fit():
     assert np.isfinite(fit.summary["mean"]).all()
     replicates = fit.tree["posterior_predictive"]["dv"].to_numpy()
     assert set(np.unique(replicates)) <= {0.0, 1.0}
+    told = json.loads(fit.tree.attrs["report"])["observations"]["cp"]
+    assert (told["kind"], told["endpoint"], told["limit"]) == ("detection, LOD50", "binary", 2.0)
+    assert told["priors"][0].startswith("sigma_cp (1): HalfNormal: median ") and told["priors"][1].startswith("fp_cp (1): Beta: median ")
+    positive = int(fit.tree["observed_data"]["dv"].sum())
+    assert told["rows"] == [
+        f"Detection only: {positive} positive (DV 1), {36 - positive} negative (DV 0).",
+        "LOD50: 2 (36 rows), the same for all rows.",
+    ]
+    names = {picture.name for picture in gallery(fit)}
+    assert "vpc_cp" in names and not {"observed_predicted", "residuals_individual"} & names
 
 
 def test_the_density_of_the_whole_model_is_priors_and_rows():
@@ -125,3 +151,35 @@ def test_the_density_of_the_whole_model_is_priors_and_rows():
     total, _ = log_density(model, (), {}, sites)
     parts = sum(float(jnp.sum(s["fn"].log_prob(s["value"]))) for s in trace.values() if s["type"] == "sample")
     np.testing.assert_allclose(float(total), parts, rtol=1e-12)
+
+
+def mortality():
+    """Twelve simulated subjects, dead or lost at times of their own."""
+    hazard = Component(
+        "risk",
+        states=State("H", "1", "cumulative hazard"),
+        params=Param("h0", 0.03, "1/h", "hazard", source="made up"),
+        rates=lambda t, y, p, s: total(gain("H", p.h0)),
+        doses=Dose("mark", into="H"),
+    )
+    seen = [Observable("death", "1", lambda y, p, s: y.H, "cumulative hazard"), Observable("h", "1/h", lambda y, p, s: p.h0, "hazard")]
+    model = compose("mortality", hazard, observables=seen)
+    rng, rows = np.random.default_rng(4), []
+    for i in range(12):
+        death, lost = rng.exponential(30.0), rng.uniform(20.0, 60.0)
+        rows.append({"ID": i + 1, "TIME": min(death, lost), "EVID": 0, "MDV": 0, "DVID": "death", "DV": float(death <= lost)})
+    cohort = read_cohort(pd.DataFrame(rows), model=model, units={"TIME": "h", "DV": "1"})
+    parts = Population(h0=lognormal(dist.LogNormal(-3.5, 0.7), between=dist.HalfNormal(0.5)))
+    few = Sampler(chains=1, draws=30, warmup=30)
+    return FitProblem(model, cohort, parts, {"death": time_to_event("h")}, name="mortality", simulated=True, sampler=few)
+
+
+@pytest.mark.slow
+def test_a_fit_of_events_keeps_hazards_of_new_subjects_and_their_check_starts_at_one():
+    fit = sample(mortality(), seed=3, progress=False)
+    curves = fit.tree["predictions"]
+    assert curves["death_new"].shape == curves["death"].shape and "h_new" not in curves
+    assert not np.allclose(curves["death_new"], curves["death"])  # other subjects
+    table = event_table(fit, "death")
+    assert table.iloc[0][["time", "obs", "mid", "at_risk"]].tolist() == [0.0, 1.0, 1.0, 12]
+    assert "vpc_death" in {picture.name for picture in gallery(fit)}
