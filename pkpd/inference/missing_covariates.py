@@ -1,9 +1,8 @@
-"""Covariates that some subjects lack: where a fit can take them as parameters, where it cannot, and what the report says of them."""
+"""Covariates that some subjects lack: where a fit can take them as parameters, and where it cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,6 @@ from pkpd.errors import choices
 from pkpd.model import Model
 from pkpd.population import Population
 from pkpd.population.missing import lacks, levels_stay, named
-
-if TYPE_CHECKING:
-    from pkpd.inference.problem import FitProblem
 
 
 def lacking(cohort: Cohort, name: str) -> list[str]:
@@ -59,14 +55,3 @@ def _effects(population: Population, cohort: Cohort) -> Iterator[str]:
             yield f"{name} is missing in {named(who)}. {levels_stay(name)}"
         elif name not in population.missing:
             yield lacks(name, who)
-
-
-def missing_facts(problem: FitProblem) -> Iterator[str]:
-    """One sentence for each covariate that has a prior."""
-    total = len(problem.cohort.subjects)
-    for name in problem.population.missing:
-        who, prior = lacking(problem.cohort, name), problem.prior_text(f"missing_{name}")
-        if who:
-            yield f"{name} is missing in {len(who)} of {total} subjects ({named(who)}) and a parameter of each, with the prior {prior}."
-        else:
-            yield f"{name} is missing in no subject: its prior was not used."

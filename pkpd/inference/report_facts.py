@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any
 
 from pkpd.inference.centring import in_words, stored
 from pkpd.inference.effect_facts import coefficient_words, effect_facts
 from pkpd.inference.geometry import Geometry
-from pkpd.inference.missing_covariates import missing_facts
+from pkpd.inference.missing_covariates import lacking
 from pkpd.inference.observation_facts import observation_facts
 from pkpd.inference.population_facts import population_facts
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import Draws
 from pkpd.model import describe
 from pkpd.population.defaults import DEFAULT
+from pkpd.population.missing import named
 
 
 def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: list[str]) -> dict[str, Any]:
@@ -89,3 +90,14 @@ def _fixed(problem: FitProblem) -> list[dict[str, Any]]:
         value = f"{spec.times:g} x {spec.tied_to}" if tied else spec.value if spec is not None and spec.value is not None else p.value
         rows.append({"name": p.name, "value": value, "unit": p.unit, "source": (spec.source if spec is not None else "") or p.source})
     return rows
+
+
+def missing_facts(problem: FitProblem) -> Iterator[str]:
+    """One sentence for each covariate that has a prior."""
+    total = len(problem.cohort.subjects)
+    for name in problem.population.missing:
+        who, prior = lacking(problem.cohort, name), problem.prior_text(f"missing_{name}")
+        if who:
+            yield f"{name} is missing in {len(who)} of {total} subjects ({named(who)}) and a parameter of each, with the prior {prior}."
+        else:
+            yield f"{name} is missing in no subject: its prior was not used."

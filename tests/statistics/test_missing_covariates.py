@@ -40,8 +40,8 @@ from pkpd import (
     write_records,
 )
 from pkpd.diagnostics.cohort_summary import _in_words
-from pkpd.inference.missing_covariates import missing_facts
 from pkpd.inference.predictive import Predictive
+from pkpd.inference.report_facts import missing_facts
 from pkpd.models.classic import one_compartment_iv
 from tests import small
 
