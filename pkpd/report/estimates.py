@@ -49,7 +49,7 @@ def _row(line: dict[str, Any], facts: Facts, ratio: float, truth: dict[str, floa
 
 def _whole(line: dict[str, Any], key: str) -> str:
     """Effective sizes as whole numbers, R-hat to three decimals."""
-    value = float(line[key])
+    value = np.nan if line[key] is None else float(line[key])  # one chain has no R-hat
     if not np.isfinite(value):
         return "–"
     return f"{value:.3f}" if key == "rhat" else f"{value:.0f}"

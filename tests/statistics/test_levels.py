@@ -8,6 +8,7 @@ import numpyro.distributions as dist
 import pandas as pd
 import pytest
 from numpyro import handlers
+from numpyro.distributions.transforms import AffineTransform, ComposeTransform, SigmoidTransform
 from numpyro.infer.util import log_density
 from scipy import special, stats
 
@@ -19,6 +20,7 @@ from pkpd import (
     Sampler,
     boxcox,
     fixed,
+    load_fit,
     logit_normal,
     lognormal,
     proportional_error,
@@ -27,15 +29,19 @@ from pkpd import (
     simulate,
     stream_bands,
     tied,
+    transformed,
     what_if,
 )
+from pkpd.diagnostics.shrinkage import shrinkage_table
 from pkpd.events import bolus
+from pkpd.inference.assemble import _posterior
 from pkpd.inference.geometry import _Tools
 from pkpd.inference.predictive import Predictive
 from pkpd.inference.space import Space
 from pkpd.inference.summary_model import summary_model
 from pkpd.models.classic import one_compartment_iv
 from pkpd.population.blocks import across, iiv
+from pkpd.report import render_report
 from tests import small
 
 HALF = dist.HalfNormal(0.5)
@@ -208,38 +214,68 @@ def test_new_subjects_of_known_sites_keep_the_deviation_of_their_site():
     assert drawn["CL"][2] == drawn["CL"][3] and drawn["CL"][2] not in (drawn["CL"][0], drawn["CL"][1])
 
 
+def test_the_tree_names_the_levels():
+    made = problem()
+    z = np.random.default_rng(2).normal(size=(2, 5, 3))
+    sites = {n: np.full((2, 5), 0.5) for n in made.population_sites}
+    sites |= {
+        "CL_i": np.ones((2, 5, 6)),
+        "eta_CL": np.zeros((2, 5, 6)),
+        "raw_CL": np.zeros((2, 5, 6)),
+        "raw_across_CL": z,
+        "lambda_CL": 0.5 * z,
+    }
+    posterior = _posterior(made, sites)
+    assert posterior["lambda_CL"].dims == ("chain", "draw", "SITE")
+    np.testing.assert_array_equal(posterior["SITE"], [1.0, 11.0, 21.0])
+    np.testing.assert_array_equal(posterior["lambda_CL"].sel(SITE=11.0), 0.5 * z[..., 1])
+
+
 @pytest.fixture(scope="module")
 def tiny():
-    """Few draws: levels: random effects and levels of CL, levels alone of V."""
-    made = problem(V=lognormal(dist.LogNormal(3.0, 0.7)).across("SITE", 0.1))
+    """Few draws with everything on: levels, Student's t etas and occasions of CL; a scale of its own and levels alone of V."""
+    bounded = ComposeTransform([SigmoidTransform(), AffineTransform(10.0, 30.0)])
+    table = records()
+    made = problem(
+        table.assign(OCC=np.where(table["TIME"] > 6.0, 2, 1)),
+        ("SITE", "OCC"),
+        CL=CL.tails(dist.Gamma(2.0, 0.1)).across("SITE", HALF).over("OCC", 0.1),
+        V=transformed(dist.Uniform(10.0, 40.0), bounded).across("SITE", 0.1),
+    )
     return sample(made, seed=3, sampler=Sampler(chains=1, draws=20, warmup=30), progress=False)
 
 
-def test_the_tree_names_the_levels(tiny):
+@pytest.mark.slow
+def test_the_tree_of_a_fit_holds_what_was_drawn(tiny):
     posterior = tiny.tree["posterior"]
     assert posterior["lambda_CL"].dims == ("chain", "draw", "SITE")
-    np.testing.assert_array_equal(posterior["SITE"], [1.0, 11.0, 21.0])
     expected = posterior["tau_CL"].values[..., None] * posterior["raw_across_CL"].values
     np.testing.assert_allclose(posterior["lambda_CL"], expected, rtol=1e-12)
     own = posterior["CL"].values[..., None] * np.exp(np.repeat(expected, 2, -1) + posterior["eta_CL"].values)
     np.testing.assert_allclose(posterior["CL_i"], own, rtol=1e-10)
-    assert list(tiny.summary["name"]) == ["CL", "V", "omega_CL", "tau_CL", "sigma_cp"]
+    assert list(tiny.summary["name"]) == ["CL", "V", "omega_CL", "tau_CL", "df_CL", "sigma_cp"]
+    assert np.isfinite(tiny.tree["posterior_predictive"]["dv_new"]).all()
+
+
+@pytest.mark.slow
+def test_the_report_says_what_varies_and_how(tiny, tmp_path):
     facts = tiny.tree.attrs["report"]
     assert "CL varies across SITE (3 levels); population predictions are those of the typical level." in facts
-    assert '"meaning": "between-level sd of CL"' in facts
+    assert '"meaning": "between-level sd of CL"' in facts and '"meaning": "degrees of freedom of eta of CL"' in facts
+    page = render_report(tiny)
+    assert "V varies on its own scale" in page
+    table = shrinkage_table(tiny).set_index("name")
+    assert list(table.index) == ["CL"] and np.isfinite(table.loc["CL"]).all()
+    back = load_fit(tiny.save(tmp_path), tiny.problem)
+    np.testing.assert_array_equal(back.tree["posterior"]["lambda_CL"].sel(SITE=11.0), tiny.tree["posterior"]["lambda_CL"][..., 1])
 
 
+@pytest.mark.slow
 def test_what_if_a_site_was_not_in_the_fit(tiny):
     arms = {"once": bolus((100, "mg"))}
-    table = pd.DataFrame({"SITE": [1.0, 99.0]})
+    table = pd.DataFrame({"SITE": [1.0, 99.0], "OCC": 1.0})
     runs = what_if(tiny, arms, times=TIMES, key=jax.random.key(2), draws=5, covariates=table)
     assert np.isfinite(runs["cp"]).all()
-    with pytest.raises(FitError) as caught:
-        what_if(tiny, arms, times=TIMES, key=jax.random.key(2), draws=5, covariates=pd.DataFrame({"WT": [70.0]}))
-    assert str(caught.value) == (
-        "'CL' varies across 'SITE', which the covariates do not hold. Add a column SITE with the level of each subject; "
-        "a level that was not fitted draws a deviation of its own."
-    )
 
 
 def test_a_column_that_will_not_do():
@@ -294,6 +330,11 @@ OF_SUMMARIES = "The likelihood of summaries integrates over normal random effect
         (
             lambda: traced(Population(CL=CL.across("SITE", 0.2)), {}, {"SITE": np.ones(2)}, 2),
             "'CL' varies across 'SITE', whose levels are not given. Give covariates['levels:SITE'].",
+        ),
+        (
+            lambda: traced(Population(CL=CL.across("SITE", 0.2)), {}, {"levels:SITE": np.ones(1)}, 2),
+            "'CL' varies across 'SITE', which the covariates do not hold. Add a column SITE with the level of each subject; a level that was not "
+            "fitted draws a deviation of its own.",
         ),
         (
             lambda: stream_bands(
