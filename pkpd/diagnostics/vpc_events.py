@@ -2,7 +2,8 @@
 
 Events are simulated from the cumulative hazard H(t) of the dense curves of new subjects: the time T of a single event solves H(T) = E, E ~ Exp(1);
 recurrent ones are a Poisson process of mean H. A subject without an event is followed to its last row, one with an event to the end of the study, as
-nobody knows when it would have been lost. Where events of the data are known to an interval only, simulated ones move to the next visit too.
+nobody knows when it would have been lost. Where single events of the data are known to an interval only, simulated ones move to the next time of any row of
+the observable; recurrent ones known so count as one at its end, in the data only.
 Source: Kaplan & Meier 1958, J Am Stat Assoc 53:457; Nelson 2003, Recurrent Events Data Analysis (mean cumulative function).
 """
 
@@ -72,7 +73,8 @@ def event_table(fit: Any, observable: str, by: str | None = None, level: float =
         times, hazard = _hazard(fit, observable, subjects)
         grid = np.unique(np.concatenate([np.linspace(0.0, part["time"].max(), GRID), part.loc[part["dv"] == 1, "time"]]))
         read = _recurrent if endpoint(fit, observable) == "recurrent event" else _single
-        obs, sim, end = read(part, subjects, times, hazard, grid, jax.random.fold_in(key, number))
+        visits = np.unique(table["time"]) if (table["cens"] == 1).any() else np.array([])
+        obs, sim, end = read(part, subjects, times, hazard, grid, visits, jax.random.fold_in(key, number))
         bands = [interval("", sim[:, k], level) for k in range(len(grid))]
         lines += [
             {"stratum": stratum, "time": t, "at_risk": int((end >= t).sum()), "obs": o, **b}
@@ -95,7 +97,7 @@ def _hazard(fit: Any, observable: str, subjects: list[str]) -> tuple[np.ndarray,
 
 
 def _single(
-    part: pd.DataFrame, subjects: list[str], times: np.ndarray, hazard: np.ndarray, grid: np.ndarray, key: jax.Array
+    part: pd.DataFrame, subjects: list[str], times: np.ndarray, hazard: np.ndarray, grid: np.ndarray, visits: np.ndarray, key: jax.Array
 ) -> tuple[Any, ...]:
     seen = follow_up(part).loc[subjects]
     time, event = seen["time"].to_numpy(float), seen["event"].to_numpy(bool)
@@ -105,16 +107,15 @@ def _single(
     for d, i in np.ndindex(*hazard.shape[:2]):
         when[:, d, i] = np.interp(drawn[:, d, i], hazard[d, i], times, right=np.inf)
     when = when.reshape(-1, len(subjects))
-    if (part["cens"] == 1).any():
-        visits = np.append(np.unique(part["time"]), np.inf)
-        when = visits[np.searchsorted(visits, np.where(np.isfinite(when), when, visits[-2] + 1))]
+    if len(visits):
+        when = np.append(visits, np.inf)[np.searchsorted(visits, when)]
     happened = when <= end
     simulated = kaplan_meier(np.where(happened, when, end), happened, grid)
     return kaplan_meier(time, event, grid), simulated, time
 
 
 def _recurrent(
-    part: pd.DataFrame, subjects: list[str], times: np.ndarray, hazard: np.ndarray, grid: np.ndarray, key: jax.Array
+    part: pd.DataFrame, subjects: list[str], times: np.ndarray, hazard: np.ndarray, grid: np.ndarray, visits: np.ndarray, key: jax.Array
 ) -> tuple[Any, ...]:
     end = part.groupby("subject")["time"].max().loc[subjects].to_numpy(float)
     fine = np.unique(np.concatenate([grid, end]))

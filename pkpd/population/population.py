@@ -8,8 +8,7 @@ of a Box-Cox parameter the normal eta before it is bent). `raw_occ_<param>` [N, 
 of which the deterministic `lambda_<param>` [S] is made.
 `raw_<param>` is the sampler's own coordinate: with centring weight w,
     raw_i ~ N(w m_i, omega^w),  phi_i = m_i + omega^(1-w) (raw_i - w m_i)
-so w = 1 is centred, w = 0 non-centred, and the law of phi_i is N(m_i, omega) for any w
-(Papaspiliopoulos, Roberts & Skold 2007, Stat Sci 22:59; Gorinova, Moore & Hoffman 2020).
+so w = 1 is centred, w = 0 non-centred, and the law of phi_i is N(m_i, omega) for any w (Papaspiliopoulos et al. 2007, Stat Sci 22:59; Gorinova et al. 2020).
 A correlated group does the same column by column, its raw_i joined by the correlation's Cholesky factor; each parameter keeps its own w.
 With subpopulations (`mixture.py`) besides `share_2` and `shift_<param>_<k>`; `<param>_i` is then told for the subject's own kind.
 """
