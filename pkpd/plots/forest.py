@@ -101,7 +101,8 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def _words(line: dict[str, Any]) -> str:
     """WT 52, 5th percentile (reference 70)"""
-    return f"{line['covariate']} {line['at']:.3g}, {line['what']} (reference {line['reference']:.4g})"
+    at, reference = (x.replace("-", "−") for x in (f"{line['at']:.3g}", f"{line['reference']:.4g}"))
+    return f"{line['covariate']} {at}, {line['what']} (reference {reference})"
 
 
 def _line(ax: Any, place: float, line: dict[str, Any]) -> None:
