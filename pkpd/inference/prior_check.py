@@ -92,8 +92,9 @@ def simulated(problem: FitProblem, key: Any, draws: int) -> Simulated:
 
     def one(_: Any, key: Any) -> dict[str, Any]:
         trace = handlers.trace(handlers.seed(model, key)).get_trace(None, False)
-        sites = {n: s["value"] for n, s in trace.items() if n in problem.population_sites}
-        return {"sites": sites, "rows": trace["dv"]["value"], "effect": along.effect(sites) if along else None}
+        drawn = {n: s["value"] for n, s in trace.items() if s["type"] in ("sample", "deterministic") and n != "dv"}
+        sites = {n: v for n, v in drawn.items() if n in problem.population_sites}
+        return {"sites": sites, "rows": trace["dv"]["value"], "effect": along.effect(drawn) if along else None}
 
     # One after another: less to compile, and an adaptive solver's draws together would all take the steps of the slowest.
     out = over_draws(one, {"i": np.arange(draws)}, jax.random.split(key, draws), batch=None)

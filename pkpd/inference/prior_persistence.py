@@ -12,6 +12,7 @@ import pandas as pd
 
 from pkpd.events.buckets import part_of
 from pkpd.events.plan import build_plan
+from pkpd.inference.predictive import Predictive
 from pkpd.inference.problem import FitProblem
 from pkpd.model import Predictor
 
@@ -34,7 +35,7 @@ class Course:
     def effect(self, sites: Mapping[str, Any]) -> tuple[Any, Any]:
         """|with doses - without| and |without| [T, observables] at the typical values in `sites`."""
         problem, lanes = self.problem, np.array([self.subject, self.subject])
-        theta = problem.population.typical(sites, problem.design)
+        theta = Predictive(problem, {}).typical(sites, problem.covariates)
         theta = {n: jnp.asarray(v)[lanes] if jnp.ndim(v) else v for n, v in theta.items()}
         table = self.predictor.observables(theta)[0]
         which = np.array([problem.model.observable_names.index(o) for o in problem.observed_names])
