@@ -17,7 +17,6 @@ from pkpd.inference.joint import bound
 from pkpd.inference.observed_rows import observed_rows
 from pkpd.inference.over_time import fitted_model, levels, wrong_columns
 from pkpd.inference.published import Published
-from pkpd.inference.summaries import SummaryArm
 from pkpd.inference.summary_checks import observables
 from pkpd.model import Model, Predictor, predictor
 from pkpd.model.varying import VaryingModel
@@ -83,7 +82,7 @@ class FitProblem:
     truth: Mapping[str, float] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     what_if: Callable[[Any], Any] | None = None
-    summaries: Sequence[tuple[SummaryArm, Sequence[Any]]] = ()
+    summaries: Sequence[Any] = ()
     summary_draws: int = 1024
 
     def __post_init__(self) -> None:
