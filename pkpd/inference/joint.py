@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,16 +18,13 @@ from pkpd.inference.summary_checks import check_no_overlap
 from pkpd.inference.summary_model import GOOD_ERROR
 from pkpd.population.shrink import of_subjects
 
-if TYPE_CHECKING:
-    from pkpd.inference.problem import FitProblem
-
 LOOKED, MOST = 20, 16384
 UNNAMED = "DataFrame"  # what a cohort read from a table is called
 STEP = 1e-3
 """Of central differences of the log-likelihood's gradient, in unconstrained coordinates: their error is of order 1e-6, that of a solver 1e-3."""
 
 
-def bound(problem: FitProblem) -> Published:
+def bound(problem: Any) -> Published:
     """The summaries of a problem with its population, residual errors and solver. Raises `FitError` for what does not fit together."""
     arms, population = [arm for arm, _ in problem.summaries], problem.population
     named = {e.covariate for v in population.parameters.values() for e in v.effects if e.kind == "categorical"}
@@ -46,7 +43,7 @@ def bound(problem: FitProblem) -> Published:
     return found
 
 
-def _same_model(problem: FitProblem, arm: Any) -> None:
+def _same_model(problem: Any, arm: Any) -> None:
     if arm.model.digest != problem.model.digest:
         raise FitError(
             f"{problem.name}: arm '{arm.name}' is of the model {arm.model.name} ({arm.model.digest[:8]}), the fit of {problem.model.name} "
@@ -54,7 +51,7 @@ def _same_model(problem: FitProblem, arm: Any) -> None:
         )
 
 
-def _named_patients(problem: FitProblem, arm: Any) -> None:
+def _named_patients(problem: Any, arm: Any) -> None:
     if not arm.patients:
         raise FitError(
             f"{problem.name}: arm '{arm.name}' does not say whose patients it summarises. Give SummaryArm(..., patients='study B'): it is compared "
@@ -91,7 +88,7 @@ def settle(space: Any, geometry: Any, find: Callable, report: Callable[[str], No
     return space, find(space, report)
 
 
-def _worst(problem: FitProblem, draws: int, points: list[dict[str, Any]]) -> float:
+def _worst(problem: Any, draws: int, points: list[dict[str, Any]]) -> float:
     """The largest error at the points that can be solved."""
     published = problem.published if draws == problem.summary_draws else replace(problem, summary_draws=draws).published
     return float(np.nanmax([published.error(p) for p in points]))

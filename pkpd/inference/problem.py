@@ -17,8 +17,7 @@ from pkpd.inference.missing_covariates import wrong_missing
 from pkpd.inference.observed_rows import observed_rows
 from pkpd.inference.over_time import fitted_model, levels, wrong_columns, wrong_levels
 from pkpd.inference.published import Published
-from pkpd.inference.summaries import SummaryArm
-from pkpd.inference.summary_checks import observables
+from pkpd.inference.summary_checks import check_shape, observables
 from pkpd.model import Model, Predictor, predictor
 from pkpd.model.varying import VaryingModel
 from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs, reads_of
@@ -87,10 +86,11 @@ class FitProblem:
     truth: Mapping[str, float] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     what_if: Callable[[Any], Any] | None = None
-    summaries: Sequence[tuple[SummaryArm, Sequence[Any]]] = ()
+    summaries: Sequence[Any] = ()
     summary_draws: int = 1024
 
     def __post_init__(self) -> None:
+        check_shape(self.summaries)
         wrong = [*self._wrong_parameters(), *self._wrong_noise()]
         if wrong:
             raise FitError(f"{self.name}: " + " ".join(wrong))

@@ -81,7 +81,7 @@ class Published:
     Raises `FitError` for terms that do not fit.
     """
 
-    arms: Arms
+    arms: Any
     population: Population
     noise: Mapping[str, Any]
     draws: int = 1024

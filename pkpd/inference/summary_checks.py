@@ -17,14 +17,14 @@ KINDS = ("additive", "proportional", "combined 1", "combined 2", "lognormal", "p
 Arms = Sequence[tuple[SummaryArm, Sequence[Any]]]
 
 
-def observables(arms_terms: Arms) -> list[str]:
+def observables(arms_terms: Any) -> list[str]:
     """Observables that any term reads."""
     return list(dict.fromkeys(t.observable for _, terms in arms_terms for t in terms if t.observable is not None))
 
 
-def check_summaries(arms_terms: Arms, noise: Mapping[str, Any], population: Population) -> None:
+def check_summaries(arms_terms: Any, noise: Mapping[str, Any], population: Population) -> None:
     """Raise a `FitError` for the first term that does not fit its arm, its observable's residual error, the population, or another term."""
-    _check_shape(arms_terms)
+    check_shape(arms_terms)
     _check_population([arm for arm, _ in arms_terms], population)
     for arm, terms in arms_terms:
         for term in terms:
@@ -32,7 +32,8 @@ def check_summaries(arms_terms: Arms, noise: Mapping[str, Any], population: Popu
         _check_apart(arm, terms)
 
 
-def _check_shape(arms_terms: Any) -> None:
+def check_shape(arms_terms: Any) -> None:
+    """Raise a `FitError` for what is not pairs of an arm and its terms."""
     pairs = isinstance(arms_terms, Sequence) and all(
         isinstance(p, tuple | list) and len(p) == 2 and isinstance(p[0], SummaryArm) for p in arms_terms
     )

@@ -44,7 +44,7 @@ TERMS = (MeanSd("cp", 6.0, 2.2, 0.8, 30), Detectable("cp", 24.0, 0.5, 4, 30))
 
 def problem(n: int = 6, **changes) -> FitProblem:
     cohort = read_cohort(small.records(n), model=one_compartment_iv, units=small.UNITS, name="study A")
-    return replace(small.problem(), cohort=cohort, **changes)
+    return replace(small.problem(), **({"cohort": cohort} | changes))
 
 
 def joint(**changes) -> FitProblem:
@@ -219,6 +219,7 @@ def published_study(seed: int = 11, n: int = 30) -> MeanSd:
     return MeanSd("cp", 6.0, float(y.mean()), float(y.std(ddof=1)), n)
 
 
+@pytest.mark.slow
 def test_summaries_alone_are_a_fit_whose_posterior_is_that_of_a_grid() -> None:
     """One unknown: mean and sd of NUTS against a grid, within 4 Monte Carlo errors of at least 400 effective draws."""
     law, noise = (
