@@ -227,7 +227,12 @@ class FitProblem:
         ]
         found += [text for o in self.observed_names for text in _wrong_partner(self.noise, o)]
         found += [text for o in self.observed_names for text in self.observations[o].check(self.observed_rows[o])]
-        own = {f"{word}_{n}": n for n, v in self.population.parameters.items() for word in ("tau", "df") if getattr(v, word) is not None}
+        own = {
+            f"{word}_{n}": n
+            for n, v in self.population.parameters.items()
+            for word in ("tau", "df")
+            if isinstance(getattr(v, word), Distribution)
+        }
         return found + [
             f"'{s}' stands for the random effects of the parameter '{own[s]}' and for the residual of '{o}'; rename one of them."
             for o in self.observed_names
@@ -269,7 +274,7 @@ class FitProblem:
         for name, spec in parameters.items():
             for word in ("gamma", "tau", "shape", "df"):
                 prior = getattr(spec, word)
-                if site == f"{word}_{name}" and prior is not None:
+                if site == f"{word}_{name}" and isinstance(prior, Distribution):
                     return prior
             for e in spec.effects:
                 if e.estimated and site in columns(name, e, self.design):

@@ -164,3 +164,5 @@ def test_a_parameter_and_an_observable_of_one_name():
         "unlucky: 'df_cp' stands for the random effects of the parameter 'cp' and for the residual of 'cp'; rename one of them."
     )
     assert FitProblem(model, cohort, Population(cp=HEAVY), {"cp": error}, name="unlucky").population_sites == ["cp", "omega_cp", "df_cp"]
+    noise = {"cp": student_error(proportional_error(0.1), GAMMA)}
+    assert FitProblem(model, cohort, Population(cp=CL.tails(4)), noise, name="unlucky").prior_text("df_cp").startswith("Gamma: median ")
