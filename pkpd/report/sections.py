@@ -50,10 +50,9 @@ def _counted(fit: Any, observable: str) -> list[Markup]:
     facts = observation(fit, observable)
     if not facts:
         return []
-    lines = [("observation", facts["kind"]), ("equation", facts["equation"]), *(("parameter", p) for p in facts["priors"])]
-    lines += [("rows", sentence) for sentence in facts["rows"]]
+    words = {"observation": facts["kind"], "equation": facts["equation"], "parameters": facts["priors"], "rows": facts["rows"]}
     seen = [] if endpoint(fit, observable) == "continuous" else [_frequencies(fit, observable)]
-    return [element("h3", f"How {observable} is measured"), table(("", ""), lines), *seen]
+    return [element("h3", f"How {observable} is measured"), pairs(words), *seen]
 
 
 def _frequencies(fit: Any, observable: str) -> Markup:

@@ -169,7 +169,7 @@ def test_the_report_tells_how_rows_count(monkeypatch):
     monkeypatch.setattr("pkpd.report.html.draw_all", lambda fit: [])
     fit = graded("grades", (5.0, 30.0))
     page = render_report(fit)
-    assert "<h3>How il6 is measured</h3>" in page and "<td>A sentence.</td>" in page and "How car_dna is measured" not in page
+    assert "<h3>How il6 is measured</h3>" in page and "<li>A sentence.</li>" in page and "How car_dna is measured" not in page
     counts = value_counts(fit, "il6")
     assert sum(n for _, n, _ in counts) == counts[0][2] and [v for v, _, _ in counts] == [0.0, 1.0, 2.0]
     assert "no plot of observed against predicted" not in page
