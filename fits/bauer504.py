@@ -3,19 +3,16 @@
     ln CL_i = ln CL + b1 ln(WT/70) + b2 ln(AGE/50) + b3 SEX + eta_1,  ln V_i the same with its own coefficients,  y = f (1 + e)
 
 Data: tutorial part II of Bauer 2019 (CPT Pharmacometrics Syst Pharmacol 8:538), supplement 2. The file is not shipped: name the folder that holds
-`bauer2019/example504_data.csv` in the environment variable PKPD_DATA (or `pkpd fit ... --data FOLDER`). It states no units; hours, mg and mg/L are
+`bauer2019/example504_data.csv` in the environment variable PKPD_DATA. It states no units; hours, mg and mg/L are
 assumed. NONMEM's NUTS run of the same model stands beside it in `example504_estimates.csv`.
 """
 
-import os
-from pathlib import Path
-
 import numpyro.distributions as dist
 
-from pkpd import FitError, FitProblem, Population, Sampler, lognormal, proportional_error, read_cohort, run
+from pkpd import FitProblem, Population, Sampler, data_file, lognormal, proportional_error, read_cohort, run
 from pkpd.models.classic import one_compartment_iv
 
-FILE = Path("bauer2019") / "example504_data.csv"
+FILE = "bauer2019/example504_data.csv"
 UNITS = {"TIME": "h", "AMT": "mg", "RATE": "mg/h", "DV": {"cp": "mg/L"}, "WT": "kg", "AGE": "yr"}
 WEAK = "assumption: so wide that the data alone decide"
 
@@ -27,20 +24,11 @@ def varying(log_typical: float):
     return spec.effect("WT", reference=70, power=wide).effect("AGE", reference=50, power=wide).effect("SEX", reference=0, prior=wide)
 
 
-def data() -> Path:
-    path = Path(os.environ.get("PKPD_DATA", "")) / FILE
-    if not os.environ.get("PKPD_DATA") or not path.is_file():
-        raise FitError(
-            f"{FILE} was not found. Name the folder that holds it in the environment variable PKPD_DATA (see the top of this fit file for its origin)."
-        )
-    return path
-
-
 def problem(quick: bool) -> FitProblem:
     draws = 500 if quick else 1000
     return FitProblem(
         one_compartment_iv,
-        read_cohort(data(), model=one_compartment_iv, units=UNITS, covariates=["WT", "AGE", "SEX"]),
+        read_cohort(data_file(FILE), model=one_compartment_iv, units=UNITS, covariates=["WT", "AGE", "SEX"]),
         Population(CL=varying(1.0), V=varying(3.5), correlation=("CL", "V")),
         noise={"cp": proportional_error(dist.HalfNormal(1.0))},
         name="bauer504",

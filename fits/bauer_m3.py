@@ -3,21 +3,20 @@
     ln CL, ln V1, ln Q, ln V2 ~ N(ln theta, Omega), full 4 x 4;   ln y = ln f + e;   below the limit only P(ln y < -3.5) counts
 
 Data: tutorial part II of Bauer 2019 (CPT Pharmacometrics Syst Pharmacol 8:538), supplement 3, with CENS added. The file is not shipped: name the
-folder that holds `bauer2019/m3_data.csv` in the environment variable PKPD_DATA (or `pkpd fit ... --data FOLDER`). Rows with CENS 1 carry the
+folder that holds `bauer2019/m3_data.csv` in the environment variable PKPD_DATA. Rows with CENS 1 carry the
 simulated value, which nobody could have measured: it is replaced by the limit. LOQ (-5.8) and TYPE belong to another variant of the example.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 
-from pkpd import FitError, FitProblem, Population, Sampler, lognormal, lognormal_error, read_cohort, run
+from pkpd import FitProblem, Population, Sampler, data_file, lognormal, lognormal_error, read_cohort, run
 from pkpd.models.classic import two_compartment_iv
 
-FILE = Path("bauer2019") / "m3_data.csv"
+FILE = "bauer2019/m3_data.csv"
 LLOQ = float(np.exp(-3.5))
 UNITS = {"TIME": "h", "AMT": "mg", "DV": {"cp": "mg/L"}}
 WEAK = "assumption: so wide that the data alone decide"
@@ -32,22 +31,13 @@ def records(path: Path) -> pd.DataFrame:
     return table[["ID", "TIME", "EVID", "AMT", "MDV", "CENS"]].assign(DV=dv)
 
 
-def data() -> Path:
-    path = Path(os.environ.get("PKPD_DATA", "")) / FILE
-    if not os.environ.get("PKPD_DATA") or not path.is_file():
-        raise FitError(
-            f"{FILE} was not found. Name the folder that holds it in the environment variable PKPD_DATA (see the top of this fit file for its origin)."
-        )
-    return path
-
-
 def problem(quick: bool) -> FitProblem:
     draws = 500 if quick else 1000
     wide = dist.HalfNormal(1.0)
     varying = {n: lognormal(dist.LogNormal(m, 10), between=wide, centred=CENTRED.get(n), source=WEAK) for n, m in LOG_TYPICAL.items()}
     return FitProblem(
         two_compartment_iv,
-        read_cohort(records(data()), model=two_compartment_iv, units=UNITS, name=FILE.name),
+        read_cohort(records(data_file(FILE)), model=two_compartment_iv, units=UNITS, name=FILE),
         Population(**varying, correlation=tuple(LOG_TYPICAL)),
         noise={"cp": lognormal_error(dist.HalfNormal(1.0))},
         name="bauer_m3",

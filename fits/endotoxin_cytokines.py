@@ -1,16 +1,15 @@
 """Real human cytokines: TNF, IL-6, IL-8 and IL-10 of 20 volunteers after 2 ng/kg endotoxin, a hierarchical turnover model.
 
 Data: `lps_bolus_individual.csv` of msolufse/Inflammation_Bolus_Cont (2024, MIT; Windoloski et al. 2024, Exp Physiol, doi 10.1113/EP091552). The file is
-not shipped: put it into a folder and name that folder in the environment variable PKPD_DATA (or `pkpd fit ... --data FOLDER`).
+not shipped: put it into a folder and name that folder in the environment variable PKPD_DATA.
 """
 
-import os
 from pathlib import Path
 
 import numpyro.distributions as dist
 import pandas as pd
 
-from pkpd import FitError, FitProblem, Population, Sampler, Solver, lognormal, lognormal_error, read_cohort, run
+from pkpd import FitProblem, Population, Sampler, Solver, data_file, lognormal, lognormal_error, read_cohort, run
 from pkpd.models.carm import endotoxin_cytokines
 from pkpd.models.carm.priors import around, around_above
 
@@ -23,9 +22,9 @@ GAIN = {"tnf": 1000.0, "il6": 1500.0, "il8": 1200.0, "il10": 80.0}
 ORDER = "assumption: order of magnitude"
 
 
-def records(folder: Path) -> pd.DataFrame:
+def records(path: Path) -> pd.DataFrame:
     """NONMEM-style rows: the pre-dose sample, then the dose, then the rest."""
-    table = pd.read_csv(folder / FILE)
+    table = pd.read_csv(path)
     looks = table.rename(columns={"id": "ID", "time_h": "TIME", "value": "DV"}).assign(
         EVID=0, AMT=0.0, CMT="", DVID=table["analyte"].map(NAMES)
     )
@@ -50,16 +49,11 @@ def population() -> Population:
 
 
 def problem(quick: bool) -> FitProblem:
-    folder = Path(os.environ.get("PKPD_DATA", ""))
-    if not os.environ.get("PKPD_DATA") or not (folder / FILE).is_file():
-        raise FitError(
-            f"{FILE} was not found. Name the folder that holds it in the environment variable PKPD_DATA (see the top of this fit file for its origin)."
-        )
     units = {"TIME": "h", "AMT": "ng/kg", "DV": dict.fromkeys(PANEL, "pg/mL")}
     draws = 400 if quick else 1000
     return FitProblem(
         endotoxin_cytokines,
-        read_cohort(records(folder), model=endotoxin_cytokines, units=units, name=FILE),
+        read_cohort(records(data_file(FILE)), model=endotoxin_cytokines, units=units, name=FILE),
         population(),
         noise={c: lognormal_error(dist.HalfNormal(0.5)) for c in PANEL},
         name="endotoxin_cytokines",

@@ -6,7 +6,7 @@ import jax
 
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
-from pkpd.data import Cohort, check_records, read_cohort, write_records
+from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
 from pkpd.diagnostics.effects import effect_table
 from pkpd.diagnostics.solver_check import solver_check
 from pkpd.errors import DataError, DoseError, FitError, ModelError, PkpdError, SolveError, UnitError
@@ -134,6 +134,7 @@ __all__ = [
     "constant_infusion",
     "copies_per_reaction",
     "correlated",
+    "data_file",
     "day",
     "default_priors",
     "describe",

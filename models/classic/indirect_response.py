@@ -23,8 +23,8 @@ concentration = Component(
 )
 
 
-def response(kind: str) -> Component:
-    """The turnover of a response of type "I", "II", "III" or "IV"."""
+def response(kind: str, unit: str = "ng/mL") -> Component:
+    """The turnover of a response of type "I", "II", "III" or "IV", measured in `unit`."""
     on_production, on_loss = {"I": (-1.0, 0.0), "II": (0.0, -1.0), "III": (1.0, 0.0), "IV": (0.0, 1.0)}[kind]
     limit = "fraction of production or loss that can be inhibited" if kind in ("I", "II") else "largest relative stimulation"
 
@@ -36,10 +36,10 @@ def response(kind: str) -> Component:
 
     return Component(
         "response",
-        states=State("response", "ng/mL", "the response", initial="R0"),
+        states=State("response", unit, "the response", initial="R0"),
         params=(
             Param("kout", 0.1, "1/h", "loss rate of the response", source=TYPICAL),
-            Param("R0", 10.0, "ng/mL", "response without drug", source=TYPICAL),
+            Param("R0", 10.0, unit, "response without drug", source=TYPICAL),
             Param("Emax", 0.9, "1", limit, source=TYPICAL, support="unit" if kind in ("I", "II") else "positive"),
             Param("EC50", 2.0, "mg/L", "concentration of half the largest effect", source=TYPICAL),
         ),

@@ -2,6 +2,7 @@
 
 from pkpd.data.codes import CODES
 from pkpd.data.cohort import Cohort
+from pkpd.data.elsewhere import data_file
 from pkpd.data.expand import expand_doses
 from pkpd.data.read import Examined, check_records, examine, read_cohort
 from pkpd.data.vocabulary import Field, Vocabulary, vocabulary_of
@@ -14,6 +15,7 @@ __all__ = [
     "Field",
     "Vocabulary",
     "check_records",
+    "data_file",
     "examine",
     "expand_doses",
     "read_cohort",

@@ -37,8 +37,9 @@ VALUE, SLOPE = (
 )  # a thousand times rtol, of each state's peak; a slope relative to itself, or a hundredth of that to its subject's largest
 
 MODELS = tuple(sorted(available_models()))
-CURVED = {*(f"indirect_response_{kind}" for kind in ("I", "II", "III", "IV")), "carm_blood_il6", "cytokine_idr"}
+CURVED = {*(f"indirect_response_{kind}" for kind in ("I", "II", "III", "IV")), "carm_blood_il6", "cytokine_idr", "friberg_karlsson"}
 LOOPED = {n for n in MODELS if n.startswith(("two_", "three_"))} | {"carm_recirculating", "indirect_response_II", "indirect_response_IV"}
+LOOPED |= {"friberg_karlsson"}
 REFUSED = {
     "closed_form": ("needs equations linear in at most 6 states", CURVED | {"endotoxin_cytokines"}),  # ten states
     "native_closed_form": ("needs equations linear in at most 6 states", CURVED | {"endotoxin_cytokines"}),

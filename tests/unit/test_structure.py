@@ -60,12 +60,13 @@ def structure(model):
 
 
 def test_shipped_models():
-    """Inhibited or stimulated loss makes the own rate vary; everything else shipped is a chain, two or three compartments a loop."""
+    """Inhibited or stimulated loss makes the own rate vary; neutrophils feed back; the rest is a chain, two or three compartments a loop."""
     found = {m.name: (structure(m).linear, structure(m).cascade) for m in (getattr(classic, n) for n in classic.__all__ if "_I" not in n)}
     assert found == {
         "one_compartment_iv": (True, True),
         "one_compartment_oral_lag": (True, True),
         "one_compartment_oral": (True, True),
+        "friberg_karlsson": (False, False),
         "two_compartment_iv": (True, False),
         "two_compartment_oral": (True, False),
         "one_compartment_transit": (True, True),
