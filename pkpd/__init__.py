@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import jax
 
+from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, maximise, objective
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, read_cohort, write_records
@@ -80,13 +81,16 @@ __all__ = [
     "FitError",
     "FitProblem",
     "Flow",
+    "IndividualEstimates",
     "MeanSd",
     "Model",
     "ModelError",
     "Observable",
+    "ObjectiveValue",
     "Param",
     "PeakSummary",
     "PkpdError",
+    "PointEstimates",
     "Population",
     "Regimen",
     "Responders",
@@ -117,6 +121,7 @@ __all__ = [
     "day",
     "describe",
     "detection",
+    "ebe",
     "enough_draws",
     "fixed",
     "flow",
@@ -131,8 +136,10 @@ __all__ = [
     "lognormal_error",
     "loss",
     "markov_chain",
+    "maximise",
     "negative_binomial_count",
     "normal",
+    "objective",
     "oral",
     "ordinal",
     "poisson_count",
