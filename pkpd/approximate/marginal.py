@@ -125,9 +125,11 @@ class Marginal:
         pull = _held(self.curvature({n: _held(x) for n, x in population.items()}, held))
         return held - jnp.linalg.solve(pull, self.gradient(population, held)[..., None])[..., 0]
 
-    def at(self, population: Mapping[str, Any], u: Any, curvature: Any = None) -> Any:
-        """The objective of each subject [N] with its mode u [N, K]; `curvature` is l'' there, where it is known already."""
-        slopes = forward if self.rows.twice else stencil
+    def at(self, population: Mapping[str, Any], u: Any, curvature: Any = None, derived: bool = False) -> Any:
+        """The objective of each subject [N] with its mode u [N, K]; `curvature` is l'' there, where it is known already; `derived`: it will be
+        differentiated.
+        """
+        slopes = stencil if derived and not self.rows.twice else forward
         if self.method == "FO":
             return self._first_order(population, slopes)
         if self.linear:

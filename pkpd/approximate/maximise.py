@@ -19,6 +19,7 @@ from pkpd.approximate.judge import Found, at_boundary, judge
 from pkpd.approximate.objective import ObjectiveValue, valued
 from pkpd.approximate.rows import SubjectRows
 from pkpd.approximate.surface import Surface
+from pkpd.approximate.text import as_text
 from pkpd.errors import FitError
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.verdict import Verdict
@@ -51,6 +52,9 @@ class PointEstimates:
     @property
     def individual(self) -> IndividualEstimates:
         return self.objective.individual
+
+    def __str__(self) -> str:
+        return as_text(self)
 
     @property
     def shrinkage(self) -> pd.Series:
@@ -94,7 +98,7 @@ def _started(rows: SubjectRows, start: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _descend(surface: Surface, z: np.ndarray) -> Descent:
-    """BFGS, then Newton steps with the curvature by differences; coordinates at a boundary rest."""
+    """BFGS from z with the random effects at 0."""
     u = jnp.zeros(surface.marginal.rows.shape)
     return minimise(surface.evaluate, z, u, ENOUGH, MOST, log.info)
 

@@ -38,7 +38,7 @@ class Surface:
         values = self.marginal.rows.values
         population = values.constrained(z)
         at = self.marginal.moved(population, u) if moved and self.marginal.method != "FO" else u
-        total = jnp.sum(self.marginal.at(population, at))
+        total = jnp.sum(self.marginal.at(population, at, derived=moved))
         return total - 2.0 * values.log_prior(population) if self.prior else total
 
     @cached_property

@@ -22,13 +22,18 @@ def cohort_of(counts, seed=4):
     for i, n in enumerate(counts):
         rows.append({"ID": i + 1, "TIME": 0.0, "EVID": 1, "AMT": 100.0, "CMT": "iv", "DVID": "", "MDV": 1, "DV": np.nan})
         y = np.log(100 / V) - OMEGA * rng.normal() + SIGMA * rng.normal(size=n)
-        rows += [{"ID": i + 1, "TIME": j + 1.0, "EVID": 0, "AMT": 0.0, "CMT": "", "DVID": "cp", "MDV": 0, "DV": np.exp(x)} for j, x in enumerate(y)]
+        rows += [
+            {"ID": i + 1, "TIME": j + 1.0, "EVID": 0, "AMT": 0.0, "CMT": "", "DVID": "cp", "MDV": 0, "DV": np.exp(x)}
+            for j, x in enumerate(y)
+        ]
     return read_cohort(pd.DataFrame(rows), model=one_compartment_iv, units={"TIME": "h", "AMT": "mg", "DV": "mg/L"})
 
 
 def problem_of(counts):
     spec = {"V": lognormal(dist.LogNormal(3.0, 1.0), between=dist.HalfNormal(1.0)), "CL": fixed(1e-12)}
-    return FitProblem(one_compartment_iv, cohort_of(counts), Population(**spec), {"cp": lognormal_error(dist.HalfNormal(1.0))}, name="linear")
+    return FitProblem(
+        one_compartment_iv, cohort_of(counts), Population(**spec), {"cp": lognormal_error(dist.HalfNormal(1.0))}, name="linear"
+    )
 
 
 @pytest.fixture(scope="module")
