@@ -32,7 +32,7 @@ def at_boundary(name: str, value: object, z: float) -> bool:
     if name.startswith(("omega_", "gamma_")):
         return float(np.asarray(value)) < ZERO
     bounded = name.startswith(("chol_", "share_", "rho_"))
-    return bounded and abs(z) > EDGE
+    return bounded and bool(abs(z) > EDGE)
 
 
 def judge(found: Found) -> Verdict:

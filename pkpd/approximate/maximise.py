@@ -81,10 +81,13 @@ def maximise(
 
     >>> maximise(problem, method="FOCEI").table                                            # doctest: +SKIP
     """
+    if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
+        raise FitError(f"maximise(starts={starts!r}): a whole number of at least 1 is needed.")
     surface = Surface(marginal_of(problem, method, nodes), prior)
     values = surface.marginal.rows.values
     first = np.asarray(values.flat(_started(surface.marginal.rows, start or {})))
-    places = [first, *(first + 0.5 * np.random.default_rng([seed, k]).normal(size=len(first)) for k in range(1, starts))]
+    scattered = 0.5 * np.asarray(jax.random.normal(jax.random.PRNGKey(seed), (starts - 1, len(first))))
+    places = [first, *(first + x for x in scattered)]
     best = min((_descend(surface, z) for z in places), key=lambda d: d.value if np.isfinite(d.value) else np.inf)
     if not np.isfinite(best.value):
         return _impossible(surface, best)
@@ -135,7 +138,7 @@ def _polish(surface: Surface, at: Descent, rest: np.ndarray) -> tuple[Descent, n
 def _finish(surface: Surface, best: Descent) -> PointEstimates:
     rows, values = surface.marginal.rows, surface.marginal.rows.values
     population = values.constrained(jnp.asarray(best.z))
-    rest = np.array([bool(at_boundary(n, population[n], z)) for n, z in zip(values.labels, best.z, strict=True)])
+    rest = np.array([at_boundary(n, population[n], z) for n, z in zip(values.labels, best.z, strict=True)])
     at, curvature = _polish(surface, best, rest)
     population = values.constrained(jnp.asarray(at.z))
     objective = valued(surface.marginal, population, solver_of(surface.marginal)(population, at.carried), surface.prior)

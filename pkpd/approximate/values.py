@@ -40,7 +40,8 @@ class PopulationValues:
                 f"{self.problem.name}: subpopulations have one mode for each kind, which the approximations do not follow. {AWAY}"
             )
         seeded = handlers.seed(handlers.substitute(prior_model(self.problem), substitute_fn=typical_value), jax.random.PRNGKey(0))
-        sites = {n: s for n, s in handlers.trace(seeded).get_trace({}).items() if s["type"] == "sample"}
+        with jax.ensure_compile_time_eval():  # numbers, also when asked for first while a function is traced
+            sites = {n: s for n, s in handlers.trace(seeded).get_trace({}).items() if s["type"] == "sample"}
         own = {b.site for b in self.effects.blocks}
         shared = {n: s["fn"] for n, s in sites.items() if n not in own}
         self._check(shared)
@@ -101,7 +102,8 @@ class PopulationValues:
     @cached_property
     def medians(self) -> dict[str, Any]:
         """Sampled sites at their prior medians, correlations at none."""
-        return {n: jnp.asarray(typical_value({"type": "sample", "name": n, "fn": fn}), float) for n, fn in self.laws.items()}
+        with jax.ensure_compile_time_eval():
+            return {n: jnp.asarray(typical_value({"type": "sample", "name": n, "fn": fn}), float) for n, fn in self.laws.items()}
 
     def flat(self, sampled: Mapping[str, Any]) -> Any:
         """z of the sampled sites: log, logit or as it is, by each prior's support."""
@@ -109,7 +111,8 @@ class PopulationValues:
 
     @cached_property
     def _unravel(self) -> Any:
-        return ravel_pytree({n: biject_to(fn.support).inv(self.medians[n]) for n, fn in self.laws.items()})[1]
+        with jax.ensure_compile_time_eval():
+            return ravel_pytree({n: biject_to(fn.support).inv(self.medians[n]) for n, fn in self.laws.items()})[1]
 
     def constrained(self, z: Any) -> dict[str, Any]:
         parts = self._unravel(z)

@@ -73,7 +73,10 @@ def test_laplace_takes_censored_rows_and_is_near_the_integral(censored):
     assert set(found.individual.status) == {"converged"} and np.all(found.individual.gradient < 1e-6)
 
 
-@pytest.mark.parametrize(("which", "method"), [("measured", "FO"), ("measured", "FOCEI"), ("censored", "Laplace"), ("censored", "exact")])
+@pytest.mark.parametrize(
+    ("which", "method"),
+    [("measured", "FO"), ("measured", "FOCEI"), ("censored", "Laplace"), pytest.param("censored", "exact", marks=pytest.mark.slow)],
+)
 def test_the_gradient_follows_the_modes(request, which, method):
     """Differences of fourth order and step 1e-3: error 3e-14 of the fifth derivative (up to 1e5), and rounding 1e-12 of 1e3 / 1e-3."""
     surface = Surface(marginal_of(request.getfixturevalue(which), method, 5), prior=True)
