@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import jax
 
+from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, maximise, objective
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
@@ -99,13 +100,16 @@ __all__ = [
     "FitError",
     "FitProblem",
     "Flow",
+    "IndividualEstimates",
     "MeanSd",
     "Model",
     "ModelError",
     "Observable",
+    "ObjectiveValue",
     "Param",
     "PeakSummary",
     "PkpdError",
+    "PointEstimates",
     "Population",
     "PriorCheck",
     "Regimen",
@@ -139,6 +143,7 @@ __all__ = [
     "default_priors",
     "describe",
     "detection",
+    "ebe",
     "effect_table",
     "enough_draws",
     "fixed",
@@ -156,8 +161,10 @@ __all__ = [
     "lognormal_error",
     "loss",
     "markov_chain",
+    "maximise",
     "negative_binomial_count",
     "normal",
+    "objective",
     "oral",
     "ordinal",
     "poisson_count",

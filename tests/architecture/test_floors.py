@@ -18,7 +18,7 @@ FLOORS = {
     "components": 3,
     "model": 4,
     **dict.fromkeys(("population", "noise"), 5),
-    "inference": 6,
+    **dict.fromkeys(("inference", "approximate"), 6),
     "diagnostics": 7,
     "simulate": 8,
     **dict.fromkeys(("plots", "report"), 9),

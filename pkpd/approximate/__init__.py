@@ -1,0 +1,7 @@
+"""Point estimates and the objectives that go with them: random effects at their modes, or integrated out by FO, FOCE, FOCEI, Laplace, quadrature."""
+
+from pkpd.approximate.individual import IndividualEstimates
+from pkpd.approximate.maximise import PointEstimates, maximise
+from pkpd.approximate.objective import ObjectiveValue, ebe, objective
+
+__all__ = ["IndividualEstimates", "ObjectiveValue", "PointEstimates", "ebe", "maximise", "objective"]
