@@ -67,6 +67,12 @@ class Effects:
 def effects_of(problem: FitProblem) -> Effects:
     """Between subjects, over occasions, and of residual spreads by subject; named eta_<param>, kappa_<param>_<k>, eta_sigma_<observable>."""
     population, specs = problem.population, problem.population.parameters
+    heavy = [n for n, v in specs.items() if v.df is not None]
+    if heavy:
+        raise FitError(
+            f"{problem.name}: the random effects of '{heavy[0]}' are Student's t, and the approximations are those of normal ones. "
+            f"Leave .tails(...) of '{heavy[0]}' out, or sample the problem with pkpd.sample."
+        )
     omega = lambda x: (f"omega_{x}", specs[x].between)  # noqa: E731
     blocks, grouped = [], {x for g in population.correlation for x in g.names}
     for g in population.correlation:

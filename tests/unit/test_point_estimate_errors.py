@@ -101,3 +101,11 @@ def test_boundaries_are_known_by_name():
 
 def test_columns_line_up():
     assert columns(("", "SE"), [("CL", "0.1"), ("omega_CL", "-")]) == ["           SE", "CL        0.1", "omega_CL    -"]
+
+
+def test_random_effects_of_students_t_are_refused():
+    p = without_limits(population=population(CL=lognormal(dist.LogNormal(1.0, 0.7), between=dist.HalfNormal(0.5)).tails(5.0)))
+    assert refused(objective, p, VALUES, "Laplace") == (
+        "small: the random effects of 'CL' are Student's t, and the approximations are those of normal ones. "
+        "Leave .tails(...) of 'CL' out, or sample the problem with pkpd.sample."
+    )
