@@ -16,12 +16,13 @@ VALUES = {"V": V, "omega_V": OMEGA, "sigma_cp": SIGMA}
 ROUNDING = 1e-9
 
 
-def cohort_of(counts, seed=4):
-    """Bolus of 100 mg, nothing eliminated (CL 1e-12 L/h moves ln y by 1e-12), `counts` samples of each subject."""
+def cohort_of(counts, seed=4, alike=False):
+    """Bolus of 100 mg, nothing eliminated (CL 1e-12 L/h moves ln y by 1e-12), `counts` samples of each subject; `alike`: all subjects' means are equal."""
     rng, rows = np.random.default_rng(seed), []
     for i, n in enumerate(counts):
         rows.append({"ID": i + 1, "TIME": 0.0, "EVID": 1, "AMT": 100.0, "CMT": "iv", "DVID": "", "MDV": 1, "DV": np.nan})
         y = np.log(100 / V) - OMEGA * rng.normal() + SIGMA * rng.normal(size=n)
+        y = y - y.mean() + np.log(100 / V) if alike else y
         rows += [
             {"ID": i + 1, "TIME": j + 1.0, "EVID": 0, "AMT": 0.0, "CMT": "", "DVID": "cp", "MDV": 0, "DV": np.exp(x)}
             for j, x in enumerate(y)
@@ -29,10 +30,10 @@ def cohort_of(counts, seed=4):
     return read_cohort(pd.DataFrame(rows), model=one_compartment_iv, units={"TIME": "h", "AMT": "mg", "DV": "mg/L"})
 
 
-def problem_of(counts):
+def problem_of(counts, **how):
     spec = {"V": lognormal(dist.LogNormal(3.0, 1.0), between=dist.HalfNormal(1.0)), "CL": fixed(1e-12)}
     return FitProblem(
-        one_compartment_iv, cohort_of(counts), Population(**spec), {"cp": lognormal_error(dist.HalfNormal(1.0))}, name="linear"
+        one_compartment_iv, cohort_of(counts, **how), Population(**spec), {"cp": lognormal_error(dist.HalfNormal(1.0))}, name="linear"
     )
 
 
@@ -109,3 +110,15 @@ def test_with_priors_the_log_density_is_added(uneven):
     logs = stats.lognorm(1.0, scale=np.exp(3.0)).logpdf(V) + stats.halfnorm().logpdf(OMEGA) + stats.halfnorm().logpdf(SIGMA)
     assert plain.prior is None and both.prior == pytest.approx(-2 * logs)
     assert both.value == pytest.approx(plain.value - 2 * logs) and "penalised" in str(both) and "priors left out" in str(plain)
+
+
+def test_a_spread_of_zero_is_a_boundary_and_the_rest_keep_their_errors():
+    """All subjects have the same mean, so that omega = 0: V = exp(-mean), sigma^2 = SS / (N n), var(ln V) = sigma^2 / (N n)."""
+    problem = problem_of((4,) * 6, alike=True)
+    found, x = maximise(problem, "FOCEI"), np.array(by_subject(problem))
+    sigma = np.sqrt(np.mean((x - x.mean()) ** 2))
+    assert found.values["omega_V"] < 2e-3 and np.isnan(found.table["se"]["omega_V"])
+    assert found.values["V"] == pytest.approx(V, rel=1e-4) and found.values["sigma_cp"] == pytest.approx(sigma, rel=1e-3)
+    assert found.table["se"]["V"] == pytest.approx(V * sigma / np.sqrt(24), rel=1e-2)
+    assert found.verdict.converged and found.verdict.headline.endswith("; omega_V at a boundary, without standard error.")
+    assert found.verdict.headline.startswith("Converged, with a warning: FOCEI objective")
