@@ -21,10 +21,12 @@ effective sample size of 400 (standard error of ln sd ratio: sqrt(1/800 + 1/4000
 NOISE = 4.0
 """Posterior correlations below this many standard errors of none count as none: the largest of many sample eigenvalues is large by chance.
 Of the 78 pairs of 13 unrelated parameters one is that large in 0.5 % of fits."""
-CARRIED = 0.2
-"""Least share of a parameter's posterior variance that a direction explains for the parameter to be named in it."""
-WHOLE, LARGEST = 0.15, 3
-"""How far from whole numbers a direction may be, and the largest of them, to be read as a product of powers."""
+CARRIED, MINOR = 0.2, 0.1
+"""Least share of a parameter's posterior variance that a direction explains for the parameter to be named in it; and, where the direction is no product
+of powers, least square of its step in prior sds, as a share of the largest."""
+WHOLE, LARGEST, NARROW = 0.1, 3, 0.5
+"""How far from whole numbers a direction may be, and the largest of them, to be read as a product of powers; and how narrow in prior sds each product
+that the data are said to see must be."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,15 @@ class Direction:
 
     @property
     def seen(self) -> str:
-        """The products that the data do see, where the direction is one of whole numbers; else empty.
+        """The products that the data do see, where the steps are whole numbers; else empty.
 
-        >>> Direction(("V", "F"), (1.0, -1.0), 0.97, (True, True)).seen, Direction(("F", "CL", "V"), (1.0, 1.02, 0.97), 0.97, (True,) * 3).seen
+        >>> Direction(("V", "F"), (1.0, -1.0), 0.97, (True, True)).seen, Direction(("F", "CL", "V"), (1.0, 1.0, 1.0), 0.97, (True,) * 3).seen
         ('V·F', 'CL/F and V/F')
         """
-        whole = _whole(self.steps) if all(self.logs) and not self.single else None
-        if whole is None:
+        if self.single or not all(self.logs) or any(x != round(x) for x in self.steps):
             return ""
-        return " and ".join(_product(self.names[0], -k, n, whole[0]) for n, k in zip(self.names[1:], whole[1:], strict=True))
+        first, *rest = (round(x) for x in self.steps)
+        return " and ".join(_product(self.names[0], -k, n, first) for n, k in zip(self.names[1:], rest, strict=True))
 
     @property
     def brief(self) -> str:
@@ -117,7 +119,7 @@ def directions(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, sc
     _, _, order = scipy.linalg.qr(unseen.T, pivoting=True)
     basis = unseen @ np.linalg.inv(unseen[order[: unseen.shape[1]]])
     found = [_direction(names, logs, np.asarray(width), clean, b / np.linalg.norm(b)) for b in basis.T]
-    return sorted(found, key=lambda d: (not d.single, -d.ratio))
+    return sorted((d for d in found if d.ratio >= WIDE), key=lambda d: (not d.single, -d.ratio))
 
 
 def unseen(prior: Mapping[str, np.ndarray], posterior: Mapping[str, np.ndarray], ess: float = 400.0) -> list[Direction]:
@@ -162,21 +164,34 @@ def _without_noise(scaled: np.ndarray, noise: float) -> np.ndarray:
 def _direction(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, b: np.ndarray) -> Direction:
     """The move b (unit, in prior sds), without the parameters that owe less than a fifth of their posterior variance to it."""
     variance = float(b @ scaled @ b)
-    share = variance * b**2 / np.diag(scaled)
-    kept = np.flatnonzero((share >= CARRIED) | (b**2 == (b**2).max())).tolist()
-    step = width[kept] * b[kept]
-    if step[0] < 0:
-        step = -step
+    largest = b**2 == (b**2).max()
+    kept = np.flatnonzero((variance * b**2 / np.diag(scaled) >= CARRIED) | largest)
+    whole = _whole(width[kept] * b[kept]) if len(kept) > 1 and all(logs[i] for i in kept.tolist()) else None
+    if whole is None or not _narrow(np.array(whole), width[kept], scaled[np.ix_(kept, kept)]):
+        kept = kept[b[kept] ** 2 >= MINOR * (b**2).max()]
+        step = width[kept] * b[kept]
+        steps = step / (np.sign(step[0]) * np.abs(step).min())
+    else:
+        steps = np.sign(whole[0]) * np.array(whole, float)
     ratio = float(np.sqrt(variance if len(kept) > 1 else scaled[kept[0], kept[0]]))
-    size = np.abs(step).min()
-    return Direction(tuple(names[i] for i in kept), tuple(float(x / size) for x in step), ratio, tuple(bool(logs[i]) for i in kept))
+    return Direction(tuple(names[i] for i in kept.tolist()), tuple(steps.tolist()), ratio, tuple(bool(logs[i]) for i in kept.tolist()))
 
 
-def _whole(steps: Sequence[float]) -> list[int] | None:
+def _narrow(whole: np.ndarray, width: np.ndarray, scaled: np.ndarray) -> bool:
+    """Whether each product that the move leaves alone (first by each other) is at most half as wide as its prior."""
+    for i in range(1, len(whole)):
+        product = np.zeros(len(whole))
+        product[0], product[i] = -whole[i], whole[0]
+        product *= width
+        if product @ scaled @ product > NARROW**2 * (product @ product):
+            return False
+    return True
+
+
+def _whole(steps: np.ndarray) -> list[int] | None:
     """The smallest whole numbers up to 3 that the steps are multiples of, nearly; None where there are none."""
-    x = np.asarray(steps)
     for largest in range(1, LARGEST + 1):
-        scaled = x * largest / np.abs(x).max()
+        scaled = steps * largest / np.abs(steps).max()
         near = np.round(scaled)
         if (np.abs(scaled - near) < WHOLE).all() and (near != 0).all():
             return [int(k) for k in near]
@@ -200,9 +215,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _along(found: Direction) -> str:
-    whole = _whole(found.steps) if found.seen else None
     told = []
-    for i, (name, step, log) in enumerate(zip(found.names, whole or found.steps, found.logs, strict=True)):
+    for i, (name, step, log) in enumerate(zip(found.names, found.steps, found.logs, strict=True)):
         size = abs(step)
         times = "" if f"{size:.2g}" == "1" else f"{size:.2g} "
         sign = ("-" if step < 0 else "") if i == 0 else (" - " if step < 0 else " + ")
