@@ -9,6 +9,10 @@ from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
 from pkpd.diagnostics.effects import effect_table
+from pkpd.diagnostics.identified import not_identified
+from pkpd.diagnostics.loo import subject_scores
+from pkpd.diagnostics.sensitivity import sensitivity_table
+from pkpd.diagnostics.shrinkage import epsilon_shrinkage_table
 from pkpd.diagnostics.solver_check import solver_check
 from pkpd.errors import DataError, DoseError, FitError, ModelError, PkpdError, SolveError, UnitError
 from pkpd.events import Regimen, body_surface, bolus, cells, constant_infusion, day, infusion, oral, sum_of
@@ -17,6 +21,7 @@ from pkpd.inference import (
     DetectableJointly,
     Fit,
     FitProblem,
+    Identifiability,
     MeanSd,
     PeakSummary,
     PriorCheck,
@@ -25,6 +30,7 @@ from pkpd.inference import (
     SummaryArm,
     cohort_model,
     enough_draws,
+    identify,
     load_fit,
     prior_check,
     sample,
@@ -100,6 +106,7 @@ __all__ = [
     "FitError",
     "FitProblem",
     "Flow",
+    "Identifiability",
     "IndividualEstimates",
     "MeanSd",
     "Model",
@@ -146,11 +153,13 @@ __all__ = [
     "ebe",
     "effect_table",
     "enough_draws",
+    "epsilon_shrinkage_table",
     "fixed",
     "flow",
     "gain",
     "horseshoe",
     "horseshoe_scale",
+    "identify",
     "infusion",
     "last_positive",
     "limits_by",
@@ -164,6 +173,7 @@ __all__ = [
     "maximise",
     "negative_binomial_count",
     "normal",
+    "not_identified",
     "objective",
     "oral",
     "ordinal",
@@ -178,10 +188,12 @@ __all__ = [
     "run",
     "sample",
     "sample_summaries",
+    "sensitivity_table",
     "simulate",
     "solver_check",
     "stream_bands",
     "student_error",
+    "subject_scores",
     "subpopulations",
     "sum_of",
     "summary_error",

@@ -2,6 +2,7 @@
 
 from pkpd.inference.cohort_model import cohort_model
 from pkpd.inference.fit import Fit, load_fit
+from pkpd.inference.identify import Identifiability, identify
 from pkpd.inference.prior_check import prior_check
 from pkpd.inference.prior_findings import PriorCheck
 from pkpd.inference.problem import FitProblem, Sampler
@@ -16,6 +17,7 @@ __all__ = [
     "DetectableJointly",
     "Fit",
     "FitProblem",
+    "Identifiability",
     "MeanSd",
     "PeakSummary",
     "PriorCheck",
@@ -25,6 +27,7 @@ __all__ = [
     "Verdict",
     "cohort_model",
     "enough_draws",
+    "identify",
     "load_fit",
     "prior_check",
     "sample",

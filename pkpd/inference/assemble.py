@@ -12,10 +12,15 @@ import xarray as xr
 
 from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.cohort_model import prior_model
+from pkpd.inference.divergent import located
 from pkpd.inference.event_facts import event_facts
+from pkpd.inference.failed import failed_solves
 from pkpd.inference.geometry import Geometry
+from pkpd.inference.identified import unseen_in
+from pkpd.inference.iwres import individual_residuals
 from pkpd.inference.joint import SummaryError, look_again, population_values, summary_facts, summary_group
 from pkpd.inference.kinds import kinds
+from pkpd.inference.log_prior import log_prior
 from pkpd.inference.missing_covariates import lacking
 from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem, Sampler
@@ -53,10 +58,15 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
         own = own + groups["summaries"]["log_likelihood"].sum("summary", skipna=False)
         facts, warned = [*facts, *summary_facts(problem.published, error)], error.warned
     check = _checked(problem, posterior, geometry, own)
-    verdict = judge(summary, stats, draws.stopped, check, warned)
+    constant = _constant(problem)
+    failed = failed_solves(groups["posterior_predictive"], constant["subject"].to_numpy())
+    hidden = unseen_in(posterior, groups["prior"], problem.population.estimated, summary)
+    where = located(posterior, stats["diverging"], problem.population_sites)
+    verdict = judge(summary, stats, draws.stopped, check, (*warned, *failed.warned), hidden, where)
     groups |= {
+        "log_prior": log_prior(problem, posterior),
         "observed_data": _observed(problem),
-        "constant_data": _constant(problem),
+        "constant_data": constant,
         "predictions": _curves(problem, predictive, flat, seed),
     }
     tree = xr.DataTree.from_dict({"/": xr.Dataset(), **groups})
@@ -65,7 +75,7 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
         "verdict": json.dumps(verdict.as_dict()),
         "solver_check": check.to_json(),
         "provenance": json.dumps(provenance(problem, sampler, seed)),
-        "report": json.dumps(report_facts(problem, geometry, draws, facts)),
+        "report": json.dumps(report_facts(problem, geometry, draws, facts, failed)),
     }
     return tree
 
@@ -122,7 +132,12 @@ def _row_groups(
     per_chain = len(chosen) // shape[0]
     label = lambda v: (("chain", "draw", "obs"), v.reshape(shape[0], per_chain, -1))  # noqa: E731
     loglik = out.pop("log_likelihood")
-    return {"posterior_predictive": xr.Dataset({k: label(v) for k, v in out.items()}), "log_likelihood": xr.Dataset({"dv": label(loglik)})}
+    iwres = individual_residuals(problem, out["ipred"], {n: v[chosen] for n, v in flat.items()})
+    return {
+        "posterior_predictive": xr.Dataset({k: label(v) for k, v in out.items()}),
+        "log_likelihood": xr.Dataset({"dv": label(loglik)}),
+        "residuals": xr.Dataset({"iwres": ("obs", iwres)}),
+    }
 
 
 def _summaries(space: Space, flat: Mapping[str, np.ndarray], shape: tuple[int, int]) -> tuple[xr.Dataset, SummaryError]:

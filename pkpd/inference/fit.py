@@ -37,7 +37,8 @@ class Fit:
     def verdict(self) -> Verdict:
         """Converged or not, and why."""
         found = json.loads(self.tree.attrs["verdict"])
-        return Verdict(found["converged"], found["headline"], tuple(found["reasons"]), tuple(found["next_steps"]))
+        told = (tuple(found.get(k, ())) for k in ("reasons", "next_steps", "not_identified"))  # a fit made before the last has none
+        return Verdict(found["converged"], found["headline"], *told)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pkpd.inference.centring import in_words, stored
 from pkpd.inference.effect_facts import coefficient_words, effect_facts
+from pkpd.inference.failed import Failed
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.missing_covariates import lacking
 from pkpd.inference.observation_facts import observation_facts
@@ -18,7 +19,7 @@ from pkpd.population.defaults import DEFAULT
 from pkpd.population.missing import named
 
 
-def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: list[str]) -> dict[str, Any]:
+def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: list[str], failed: Failed) -> dict[str, Any]:
     """What the report prints besides numbers: priors, fixed parameters, choices that were made."""
     chosen = problem.predictor.chosen
     centring = in_words(geometry.weights)
@@ -37,7 +38,11 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
         "equations": problem.model.text,
         "solver": {"name": chosen.name, "reason": chosen.reason},
         "centring": stored(geometry.weights),
-        "failures": {"warm-up divergences": draws.warmup_divergences, "sampling divergences": int(draws.stats["diverging"].sum())},
+        "failures": {
+            "warm-up divergences": draws.warmup_divergences,
+            "sampling divergences": int(draws.stats["diverging"].sum()),
+            "failed solves by subject": failed.told,
+        },
         "assumptions": [
             *problem.assumptions,
             *population_facts(problem),

@@ -20,6 +20,7 @@ from pkpd.errors import FitError, PkpdError
 from pkpd.inference.certificate import SolverCheck, short
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import Geometry
+from pkpd.inference.identified import unseen_in
 from pkpd.inference.joint import MOST, STEP, look_again, summary_facts, summary_group
 from pkpd.inference.predictive import over_draws, thin
 from pkpd.inference.problem import Sampler
@@ -135,10 +136,11 @@ def _assembled(space: SummarySpace, draws: Draws, sampler: Sampler, seed: int, n
     check = _checked(space, posterior, flat[thin(shape, DRAWS)], terms.sum(1))
     groups = {"posterior": posterior, "sample_stats": stats, "prior": _prior(space, jax.random.PRNGKey(seed + 1))}
     groups["summaries"] = summary_group(published, terms.reshape(shape[0], -1, terms.shape[-1]), error)
+    hidden = unseen_in(posterior, groups["prior"], published.population.estimated, summary)
     tree = xr.DataTree.from_dict({"/": xr.Dataset(), **groups})
     tree.attrs = {
         "summary": summary.to_json(orient="records", double_precision=15),
-        "verdict": json.dumps(judge(summary, stats, draws.stopped, check, error.warned).as_dict()),
+        "verdict": json.dumps(judge(summary, stats, draws.stopped, check, error.warned, hidden).as_dict()),
         "solver_check": check.to_json(),
         "provenance": json.dumps(_provenance(published, sampler, seed, name)),
         "report": json.dumps({"title": name, "centring": {}, "assumptions": summary_facts(published, error)}),

@@ -11,19 +11,25 @@ import pandas as pd
 import xarray as xr
 
 from pkpd.inference.certificate import SolverCheck
+from pkpd.inference.identified import Direction, cures
 
 RHAT, ESS, EBFMI = 1.01, 400.0, 0.3
 DIVERGENT, TOO_DIVERGENT = 0.001, 0.01  # above the first a warning in the headline, above the second no convergence
+SATURATED = 0.01
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the fit converged, said first; `reasons` name what fell short (warnings, where it converged), `next_steps` what to do."""
+    """Whether the fit converged, said first; `reasons` name what fell short (warnings, where it converged), `next_steps` what to do.
+
+    `not_identified` says, direction by direction, what the data do not see; it does not fail the fit.
+    """
 
     converged: bool
     headline: str
     reasons: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
+    not_identified: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,13 +55,39 @@ def judge(
     stopped: bool = False,
     check: SolverCheck | None = None,
     more: Sequence[tuple[str, str, str]] = (),
+    unseen: Sequence[Direction] = (),
+    where: Sequence[str] = (),
 ) -> Verdict:
     """Converged when R-hat <= 1.01 and bulk and tail ESS >= 400 for every population parameter, at most 1 % divergent, E-BFMI >= 0.3.
 
-    More than 0.1 % of divergent draws, and a solver whose error reaches the estimates (`check`), are warnings: they do not fail the fit, and stand in
-    the headline; so are `more`: each in few words, in full, and what to do.
+    More than 0.1 % of divergent draws, more than 1 % of draws at the largest tree depth, and a solver whose error reaches the estimates (`check`), are
+    warnings: they do not fail the fit, and stand in the headline; so are `more`: each in few words, in full, and what to do. `unseen`, directions that the
+    data do not inform, do not fail it either, and the headline says NOT IDENTIFIED. `where` says where divergent draws lie.
     """
-    reasons, warnings, steps = [], [], []  # a warning in few words, for the headline, and in full
+    reasons, steps = _mixing(summary, stats)
+    wide, divergences = _trees(stats), _divergences(stats, where)
+    warnings = [] if divergences is None or divergences[0] else [divergences[1:]]
+    reasons += [divergences[2]] if divergences is not None and divergences[0] else []
+    if check is not None and check.status == "warning":
+        warnings.append((f"the solver is not certified ({check.brief})", f"Solver not certified: {check.found}.", check.advice))
+    warnings += [*wide, *more]
+    steps += [divergences[3]] if divergences is not None and divergences[0] else []
+    steps += [step for _, _, step in warnings]
+    if stopped:
+        reasons.append("The run was interrupted before all draws were made.")
+    full, told = [text for _, text, _ in warnings], tuple(d.sentence for d in unseen)
+    if reasons:
+        perhaps = [f"Perhaps not identified, by the draws there are: {text}" for text in told]
+        return Verdict(False, f"NOT CONVERGED: {reasons[0]}", (*reasons, *full), (*steps, *perhaps), told)
+    words = ("Converged", "Converged, with a warning", "Converged, with warnings")[min(len(warnings), 2)]
+    words += f", but NOT IDENTIFIED ({_few([d.brief for d in unseen])})" if unseen else ""
+    headline = "; ".join((f"{words}: {_numbers(summary)}", *(brief for brief, _, _ in warnings))) + "."
+    return Verdict(True, headline, tuple(full), (*steps, *cures(unseen)), told)
+
+
+def _mixing(summary: pd.DataFrame, stats: xr.Dataset) -> tuple[list[str], list[str]]:
+    """What of R-hat, effective sample size and E-BFMI falls short, and what to do about it."""
+    reasons, steps = [], []
     poor = summary[~(summary["rhat"] <= RHAT)]
     if len(poor):
         reasons.append(f"R-hat above {RHAT} for {_worst(poor, 'rhat', True)}.")
@@ -65,29 +97,32 @@ def judge(
     if len(low):
         reasons.append(f"Effective sample size below {ESS:.0f} for {_worst(low, 'ess', False)}.")
         steps.append(f"Too few effective draws: run at least {ESS / max(float(low['ess'].min()), 1.0):.1f} times as many.")
-    reasons += _energy(stats)
+    return reasons + _energy(stats), steps
+
+
+def _divergences(stats: xr.Dataset, where: Sequence[str]) -> tuple[bool, str, str, str] | None:
+    """Whether they fail the fit, in few words, in full with where they lie, and what to do; None where there are (almost) none."""
     rate = float(stats["diverging"].mean())
-    if rate > DIVERGENT:
-        limits = f"more than {100 * DIVERGENT:.1f} % is a warning, more than {100 * TOO_DIVERGENT:.0f} % fails."
-        told = f"{_divergent(stats)}; {limits}"
-        if rate > TOO_DIVERGENT:
-            reasons.append(told)
-        else:
-            warnings.append((_divergent(stats), told))
-        steps.append("Divergences: raise target_accept, or give the weakly informed spreads (omega) tighter priors.")
-    if check is not None and check.status == "warning":
-        warnings.append((f"the solver is not certified ({check.brief})", f"Solver not certified: {check.found}."))
-        steps.append(check.advice)
-    warnings += [(brief, told) for brief, told, _ in more]
-    steps += [step for _, _, step in more]
-    if stopped:
-        reasons.append("The run was interrupted before all draws were made.")
-    full = [told for _, told in warnings]
-    if reasons:
-        return Verdict(False, f"NOT CONVERGED: {reasons[0]}", (*reasons, *full), tuple(steps))
-    words = ("Converged", "Converged, with a warning", "Converged, with warnings")[len(warnings)]
-    headline = "; ".join((f"{words}: {_numbers(summary)}", *(brief for brief, _ in warnings))) + "."
-    return Verdict(True, headline, tuple(full), tuple(steps))
+    if not rate > DIVERGENT:
+        return None
+    limits = f"more than {100 * DIVERGENT:.1f} % is a warning, more than {100 * TOO_DIVERGENT:.0f} % fails."
+    told = " ".join((f"{_divergent(stats)}; {limits}", *where))
+    cure = "Divergences: raise target_accept, or give the weakly informed spreads (omega) tighter priors."
+    return rate > TOO_DIVERGENT, _divergent(stats), told, cure
+
+
+def _trees(stats: xr.Dataset) -> list[tuple[str, str, str]]:
+    """A warning where more than 1 % of the draws ended at the largest tree, in few words, in full, and what to do."""
+    depth = stats.attrs.get("max_tree_depth")
+    if depth is None or "n_steps" not in stats:
+        return []
+    share = float((stats["n_steps"] >= 2 ** int(depth) - 1).mean())
+    if not share > SATURATED:
+        return []
+    brief = f"{100 * share:.0f} % of the draws stopped at the largest tree"
+    told = f"{brief} (depth {int(depth)}, {2 ** int(depth) - 1} steps): they went less far than they should; more than {100 * SATURATED:.0f} % is a warning."
+    step = f"Trees: raise max_tree_depth to {int(depth) + 1}; where most draws stop there, look for what is not identified."
+    return [(brief, told, step)]
 
 
 def _divergent(stats: xr.Dataset) -> str:
@@ -111,3 +146,7 @@ def _worst(table: pd.DataFrame, column: str, largest: bool) -> str:
 
 def _numbers(summary: pd.DataFrame) -> str:
     return f"largest R-hat {summary['rhat'].max():.3f}, smallest bulk ESS {summary['ess_bulk'].min():.0f}, smallest tail ESS {summary['ess_tail'].min():.0f}"
+
+
+def _few(words: Sequence[str], most: int = 3) -> str:
+    return "; ".join(words[:most]) + (f"; {len(words) - most} more" if len(words) > most else "")

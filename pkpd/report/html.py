@@ -12,6 +12,8 @@ from pkpd.report.css import CSS
 from pkpd.report.estimates import estimates_section
 from pkpd.report.facts import Facts, gather
 from pkpd.report.figures import Drawn, draw_all, draw_what_if, figures_section, what_if_section
+from pkpd.report.identified import identified_box
+from pkpd.report.influence import influence_section, sensitivity_section
 from pkpd.report.prior import prior_section
 from pkpd.report.solver import solver_section
 from pkpd.report.tags import Markup, element
@@ -22,6 +24,8 @@ PLACES = {
     "prior": "Prior check",
     "estimates": "Estimates",
     "shrinkage": "Shrinkage",
+    "sensitivity": "Sensitivity",
+    "influence": "Influence",
     "what-if": "What if",
     "figures": "Figures",
     "solver": "Solver",
@@ -60,6 +64,8 @@ def _page(fit: Any, facts: Facts, drawn: list[Drawn], extra: Drawn | None, runs:
         prior_section(fit),
         estimates_section(fit, facts),
         sections.shrinkage_section(fit, facts),
+        sensitivity_section(fit, facts),
+        influence_section(fit, facts),
         *([what_if_section(extra, runs)] if runs is not None else []),
         figures_section(drawn, facts, no_residuals(fit)),
         solver_section(facts),
@@ -68,7 +74,7 @@ def _page(fit: Any, facts: Facts, drawn: list[Drawn], extra: Drawn | None, runs:
     ]
     places = [key for key in PLACES if key != "what-if" or runs is not None]
     links = element("nav", *(element("a", PLACES[key], href=f"#{key}") for key in places))
-    body = element("main", sections.banner(facts), sections.heading(facts), links, *parts)
+    body = element("main", sections.banner(facts), identified_box(fit, facts), sections.heading(facts), links, *parts)
     return _document(facts, body)
 
 

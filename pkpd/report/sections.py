@@ -7,7 +7,7 @@ from typing import Any
 from pkpd.diagnostics.cohort_summary import covariate_summary, observable_summary, value_counts
 from pkpd.diagnostics.layout import absent, observation
 from pkpd.diagnostics.rows import endpoint, observables
-from pkpd.diagnostics.shrinkage import DEFINITION, shrinkage_table
+from pkpd.diagnostics.shrinkage import DEFINITION, EPSILON, epsilon_shrinkage_table, shrinkage_table
 from pkpd.report.facts import Facts
 from pkpd.report.tags import Markup, bullets, element, image, join, number, pairs, plain, section, table
 
@@ -100,12 +100,18 @@ def shrinkage_section(fit: Any, facts: Facts) -> Markup:
     """Shrinkage of every random effect, with its definition."""
     if not facts.converged:
         return section("shrinkage", "Shrinkage", element("p", WITHHELD, class_="withheld"))
-    lines = [] if absent(fit, "posterior") else shrinkage_table(fit).to_dict("records")
+    lines, residual = [] if absent(fit, "posterior") else shrinkage_table(fit).to_dict("records"), _epsilon(fit)
     if not lines:
-        return section("shrinkage", "Shrinkage", element("p", "No parameter varies between subjects in this fit."))
+        return section("shrinkage", "Shrinkage", element("p", "No parameter varies between subjects in this fit."), *residual)
     headers = ("parameter", "omega (mean)", "sd of mean effects", "shrinkage", "mean posterior sd of an effect")
     rows = [(s["name"], s["omega"], s["sd_eta"], f"{100 * s['shrinkage']:.0f} %", s["mean_posterior_sd"]) for s in lines]
-    return section("shrinkage", "Shrinkage", table(headers, rows, DEFINITION))
+    return section("shrinkage", "Shrinkage", table(headers, rows, DEFINITION), *residual)
+
+
+def _epsilon(fit: Any) -> list[Markup]:
+    lines = epsilon_shrinkage_table(fit).to_dict("records")
+    rows = [(s["observable"], s["rows"], s["sd_iwres"], f"{100 * s['shrinkage']:.0f} %") for s in lines]
+    return [table(("observable", "quantified rows", "sd of weighted residuals", "shrinkage"), rows, EPSILON)] if rows else []
 
 
 def assumptions_section(facts: Facts) -> Markup:

@@ -22,6 +22,7 @@ def fit(root):
 
 def test_it_converges(fit):
     assert fit.verdict.converged, fit.verdict
+    assert fit.verdict.not_identified == ()
 
 
 @pytest.mark.parametrize("name", ["ka", "CL", "V", "sigma_cp"])

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from pkpd.inference.identified import Direction
 from pkpd.inference.verdict import judge, summarise
 
 
@@ -52,6 +53,37 @@ def test_a_few_divergences_warn_and_many_fail():
     assert few.reasons == ("8 of 4000 draws diverged (0.20 %); more than 0.1 % is a warning, more than 1 % fails.",)
     assert not many.converged
     assert many.headline == "NOT CONVERGED: 41 of 4000 draws diverged (1.03 %); more than 0.1 % is a warning, more than 1 % fails."
+
+
+def test_what_is_not_identified_stands_in_the_headline_and_fails_nothing():
+    product, alone = Direction(("V", "F"), (1.0, -1.0), 0.97, (True, True)), Direction(("k_act",), (1.0,), 0.98, (True,))
+    found = judge(summarise(posterior(), ["CL"]), stats(0), unseen=[alone, product])
+    assert found.converged
+    assert found.headline.startswith("Converged, but NOT IDENTIFIED (k_act: prior only, 0.98; V and F not apart, 0.97): largest R-hat 1.00")
+    assert found.not_identified[0] == "The data do not see k_act: the posterior is 0.98 as wide as the prior."
+    assert found.next_steps == (
+        "k_act is what its prior says: fix it, give its prior a source, or measure something that depends on it.",
+        "Fix one of V and F, give one a prior with a source, or sample V·F instead: what they are apart is what the priors say.",
+    )
+
+
+def test_without_convergence_it_is_a_perhaps():
+    found = judge(summarise(posterior(2.0), ["CL"]), stats(0), unseen=[Direction(("k",), (1.0,), 0.98, (True,))])
+    assert found.headline.startswith("NOT CONVERGED")
+    assert found.next_steps[-1] == (
+        "Perhaps not identified, by the draws there are: The data do not see k: the posterior is 0.98 as wide as the prior."
+    )
+
+
+def test_saturated_trees_warn():
+    steps = np.full((4, 1000), 15)
+    steps.ravel()[:60] = 255
+    trees = stats(0).assign(n_steps=(("chain", "draw"), steps)).assign_attrs(max_tree_depth=8)
+    found = judge(summarise(posterior(), ["CL"]), trees)
+    assert found.converged
+    assert found.headline.endswith("; 2 % of the draws stopped at the largest tree.")
+    assert found.next_steps[0].startswith("Trees: raise max_tree_depth to 9;")
+    assert judge(summarise(posterior(), ["CL"]), trees.assign_attrs(max_tree_depth=9)).reasons == ()
 
 
 def test_the_summary_holds_quantiles_of_the_pooled_draws():
