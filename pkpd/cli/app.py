@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pkpd.cli.calibrate import run_calibration
 from pkpd.cli.check_data import check_data
 from pkpd.cli.fit import fit
 from pkpd.cli.guard import guarded
@@ -19,6 +20,7 @@ from pkpd.cli.simulate import simulate
 app = typer.Typer(name="pkpd", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command(short_help="Fit the problem of a file; write its report.")(fit)
 app.command(short_help="Make the report of a saved fit again.")(report)
+app.command("calibrate", short_help="Test a problem's posteriors on simulated studies.")(run_calibration)
 app.command(short_help="Predict at every record of a table.")(simulate)
 app.command("check-data", short_help="List everything wrong in a data file.")(check_data)
 app.add_typer(models, name="models", short_help="List, show or copy library models.")
