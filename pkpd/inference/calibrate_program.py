@@ -61,11 +61,15 @@ class Program:
     settings: Replicates = Replicates()
 
     def __post_init__(self) -> None:
-        self.space.labels()  # the coordinates are laid out now: inside a traced function they would hold its tracers
+        _ = self._labels  # the coordinates are laid out now: inside a traced function they would hold its tracers
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """What is ranked: every population site, then the log-likelihood and the log posterior (Modrak et al. 2023)."""
+        """What is ranked: every population site, then the log-likelihood and the log posterior (Modrak et al. 2023).
+
+        Both are those of `problem`; the posterior's up to a constant, of the sites themselves with random effects non-centred. A wrong prior in the sampler
+        shows in it, and so does a wrong Jacobian, which has no part in it.
+        """
         return (*self.problem.population_sites, *QUANTITIES)
 
     @cached_property
@@ -73,17 +77,20 @@ class Program:
         return Space(self.posterior)
 
     @cached_property
+    def _labels(self) -> np.ndarray:
+        return np.array(self.space.labels())
+
+    @cached_property
     def _model(self) -> Any:
         return replicate_model(self.posterior)
+
+    @cached_property
+    def _simulated(self) -> Any:
+        return replicate_model(self.problem)
 
     def potential(self, z: Any, weights: Mapping[str, Any], data: Simulated) -> Any:
         """-log posterior density of the rows in `data`, in unconstrained coordinates."""
         return potential_energy(self._model, (data, weights), {}, self.space.unconstrained(z))
-
-    def _rows(self, z: Any, weights: Mapping[str, Any], data: Simulated) -> dict:
-        values = self.space.constrain(z)
-        seeded = handlers.seed(handlers.substitute(self._model, data=values), jax.random.PRNGKey(0))
-        return handlers.trace(seeded).get_trace(data, weights)
 
     @cached_property
     def simulate(self) -> Any:
@@ -100,7 +107,8 @@ class Program:
         """(z, weights, rows) -> (of the rows, of rows and prior) [D, D], as `find_geometry` takes it at the mode; zeros in place of what is not finite."""
 
         def found(z: Any, weights: Mapping[str, Any], data: Simulated) -> tuple[Any, Any]:
-            rows = _row_information(lambda x: self._rows(x, weights, data)["dv"]["fn"], z, data)
+            law = lambda x: _at(self._model, self.space.constrain(x), weights, data)["dv"]["fn"]  # noqa: E731
+            rows = _row_information(law, z, data)
             curvature = jax.hessian(self.space.prior)(z, weights)
             values, vectors = jnp.linalg.eigh(0.5 * (curvature + curvature.T))
             return rows, rows + (vectors * jnp.clip(jnp.abs(values), 0.25)) @ vectors.T
@@ -132,22 +140,37 @@ class Program:
 
         def one(u: Any, frame: Frame, data: Simulated) -> Any:
             z = frame.centre + frame.factor @ u
-            trace = self._rows(z, frame.weights, data)
+            trace = _at(self._simulated, self.space.constrain(z), frame.weights, data)
             sites = [trace[s]["value"] for s in self.problem.population_sites]
-            likelihood = jnp.sum(trace["dv"]["fn"].log_prob(data.dv))
-            return jnp.stack([*sites, likelihood, -self.potential(z, frame.weights, data)])
+            terms = {n: jnp.sum(s["fn"].log_prob(s["value"])) for n, s in trace.items() if s["type"] == "sample"}
+            return jnp.stack([*sites, terms["dv"], sum(terms.values()) + self._uncentred(trace, frame.weights)])
 
         return jax.jit(lambda u, frame, data: jax.lax.map(lambda x: one(x, frame, data), u))
 
+    def _uncentred(self, trace: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
+        """What turns the log density of the sampler's random effects into that of non-centred ones, sum w_i log omega: the weights were chosen at the
+        truth, and what is ranked may depend on a draw and the rows alone."""
+        found, parameters = 0.0, self.problem.population.parameters
+        for name in self.problem.population.varying:
+            if parameters[name].shape is None:  # a bent one is non-centred always
+                omega = trace[f"omega_{name}"]["value"] if f"omega_{name}" in trace else float(parameters[name].between)
+                found = found + jnp.sum(weights[name]) * jnp.log(omega)
+        return found
+
     def weights(self, z: Any, information: Any) -> dict[str, Any]:
         """Centring weights by the rule of a fit, from the rows' information at z in centred coordinates."""
-        diagonal, labels, sites = np.diag(np.asarray(information)), np.array(self.space.labels()), self.space.constrain(z)
+        diagonal, sites = np.diag(np.asarray(information)), self.space.constrain(z)
         found = {}
         for name in self.posterior.population.varying:
             spec, (site, column) = self.posterior.population.parameters[name], raw_site(self.space, name)
-            own = diagonal[labels == site].reshape(np.shape(sites[site]))[column]
+            own = diagonal[self._labels == site].reshape(np.shape(sites[site]))[column]
             found[name] = jnp.asarray(chosen(spec.centred, own, sites.get(f"omega_{name}", spec.between)), float)
         return found
+
+
+def _at(model: Any, values: Mapping[str, Any], weights: Mapping[str, Any], data: Simulated) -> dict:
+    """The trace of a model of rows at values of its sampled sites."""
+    return handlers.trace(handlers.seed(handlers.substitute(model, data=dict(values)), jax.random.PRNGKey(0))).get_trace(data, weights)
 
 
 def _row_information(law: Any, z: Any, data: Simulated) -> Any:
