@@ -17,6 +17,7 @@ from pkpd.diagnostics.solver_check import solver_check
 from pkpd.errors import DataError, DoseError, FitError, ModelError, PkpdError, SolveError, UnitError
 from pkpd.events import Regimen, body_surface, bolus, cells, constant_infusion, day, infusion, oral, sum_of
 from pkpd.inference import (
+    Calibration,
     Detectable,
     DetectableJointly,
     Fit,
@@ -28,9 +29,11 @@ from pkpd.inference import (
     Responders,
     Sampler,
     SummaryArm,
+    calibrate,
     cohort_model,
     enough_draws,
     identify,
+    load_calibration,
     load_fit,
     prior_check,
     sample,
@@ -92,6 +95,7 @@ except PackageNotFoundError:
 
 __all__ = [
     "Bands",
+    "Calibration",
     "Cohort",
     "Component",
     "Correlation",
@@ -137,6 +141,7 @@ __all__ = [
     "boxcox",
     "by_group",
     "by_subject",
+    "calibrate",
     "cells",
     "check_records",
     "cohort_model",
@@ -163,6 +168,7 @@ __all__ = [
     "infusion",
     "last_positive",
     "limits_by",
+    "load_calibration",
     "load_fit",
     "load_model",
     "logit_normal",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pkpd.cli.calibrate import run_calibration
 from pkpd.cli.check_data import check_data
 from pkpd.cli.estimate import estimate
 from pkpd.cli.fit import fit
@@ -23,6 +24,7 @@ app.command(short_help="Fit the problem of a file; write its report.")(fit)
 app.command(short_help="Before a fit: what its data can tell of each parameter.")(identify)
 app.command(short_help="Point estimates of a file's problem, as FOCEI gives them.")(estimate)
 app.command(short_help="Make the report of a saved fit again.")(report)
+app.command("calibrate", short_help="Test a problem's posteriors on simulated studies.")(run_calibration)
 app.command(short_help="Predict at every record of a table.")(simulate)
 app.command("check-data", short_help="List everything wrong in a data file.")(check_data)
 app.add_typer(models, name="models", short_help="List, show or copy library models.")

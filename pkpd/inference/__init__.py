@@ -1,5 +1,6 @@
 """Bayesian inference: a fit problem, a plain numpyro model, a sampler, a fit."""
 
+from pkpd.inference.calibrate import Calibration, calibrate, load_calibration
 from pkpd.inference.cohort_model import cohort_model
 from pkpd.inference.fit import Fit, load_fit
 from pkpd.inference.identify import Identifiability, identify
@@ -13,6 +14,7 @@ from pkpd.inference.summary_model import enough_draws, summary_error, summary_lo
 from pkpd.inference.verdict import Verdict
 
 __all__ = [
+    "Calibration",
     "Detectable",
     "DetectableJointly",
     "Fit",
@@ -25,9 +27,11 @@ __all__ = [
     "Sampler",
     "SummaryArm",
     "Verdict",
+    "calibrate",
     "cohort_model",
     "enough_draws",
     "identify",
+    "load_calibration",
     "load_fit",
     "prior_check",
     "sample",

@@ -1,5 +1,6 @@
 """Figures of a fit, one a file. matplotlib is imported inside the functions, so `import pkpd` works without it."""
 
+from pkpd.plots.calibration import plot_calibration
 from pkpd.plots.etas import plot_etas
 from pkpd.plots.files import png_bytes, save_figure, write_whole
 from pkpd.plots.forest import plot_forest
@@ -17,6 +18,7 @@ __all__ = [
     "Picture",
     "gallery",
     "individual_pages",
+    "plot_calibration",
     "plot_etas",
     "plot_forest",
     "plot_individual_fits",
