@@ -47,7 +47,7 @@ def by_subject(problem):
     return [np.log(g["dv"].to_numpy()) for _, g in table.groupby("subject")]
 
 
-@pytest.mark.parametrize("method", ["FO", "FOCEI", "Laplace", "exact"])
+@pytest.mark.parametrize("method", ["FOCEI", "exact", *(pytest.param(m, marks=pytest.mark.slow) for m in ("FO", "Laplace"))])
 def test_every_method_is_the_normal_density(uneven, method):
     found = objective(uneven, VALUES, method)
     hand = [
@@ -106,7 +106,7 @@ def test_standard_errors_are_those_of_the_information(maximum):
 
 
 def test_with_priors_the_log_density_is_added(uneven):
-    plain, both = objective(uneven, VALUES, "FO"), objective(uneven, VALUES, "FO", prior=True)
+    plain, both = objective(uneven, VALUES, "FOCEI"), objective(uneven, VALUES, "FOCEI", prior=True)
     logs = stats.lognorm(1.0, scale=np.exp(3.0)).logpdf(V) + stats.halfnorm().logpdf(OMEGA) + stats.halfnorm().logpdf(SIGMA)
     assert plain.prior is None and both.prior == pytest.approx(-2 * logs)
     assert both.value == pytest.approx(plain.value - 2 * logs) and "penalised" in str(both) and "priors left out" in str(plain)

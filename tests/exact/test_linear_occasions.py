@@ -70,6 +70,7 @@ def test_modes_of_occasions(over_occasions):
     assert found.shrinkage["kappa_V_0"] == pytest.approx(1 - np.std(found.eta[:2, 1], ddof=1) / GAMMA)
 
 
+@pytest.mark.slow
 def test_a_residual_spread_of_each_subject():
     """The integral over eta is normal, that over ln sigma_i is done by scipy to 1e-8; 20 x 20 nodes around the mode leave 1e-4."""
     p = problem(

@@ -59,7 +59,7 @@ def brute_force(p):
     return np.array(total)
 
 
-@pytest.mark.parametrize("which", ["measured", "censored"])
+@pytest.mark.parametrize("which", [pytest.param("measured", marks=pytest.mark.slow), "censored"])
 def test_quadrature_is_the_integral(request, which):
     """20 nodes a random effect against the grid; the censored tail makes the integrand the less normal one."""
     p = request.getfixturevalue(which)
@@ -75,7 +75,12 @@ def test_laplace_takes_censored_rows_and_is_near_the_integral(censored):
 
 @pytest.mark.parametrize(
     ("which", "method"),
-    [("measured", "FO"), ("measured", "FOCEI"), ("censored", "Laplace"), pytest.param("censored", "exact", marks=pytest.mark.slow)],
+    [
+        pytest.param("measured", "FO", marks=pytest.mark.slow),
+        ("measured", "FOCEI"),
+        ("censored", "Laplace"),
+        pytest.param("censored", "exact", marks=pytest.mark.slow),
+    ],
 )
 def test_the_gradient_follows_the_modes(request, which, method):
     """Differences of fourth order and step 1e-3: error 3e-14 of the fifth derivative (up to 1e5), and rounding 1e-12 of 1e3 / 1e-3."""

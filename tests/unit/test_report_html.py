@@ -105,7 +105,20 @@ def test_estimates_carry_truth_ratio_and_coverage(page):
 
 def test_sections_come_in_the_order_of_reading(page):
     found = re.findall(r'<section id="([a-z-]+)">', page)
-    assert found == ["data", "model", "prior", "estimates", "shrinkage", "what-if", "figures", "solver", "assumptions", "provenance"]
+    assert found == [
+        "data",
+        "model",
+        "prior",
+        "estimates",
+        "shrinkage",
+        "sensitivity",
+        "influence",
+        "what-if",
+        "figures",
+        "solver",
+        "assumptions",
+        "provenance",
+    ]
     Page(page)  # tags balance
 
 
