@@ -41,7 +41,7 @@ def replicate(program: Program, number: int) -> dict[str, Any]:
         "draws": len(draws),
         "divergences": divergences,
         "steps": warm + steps,
-        "censored": int(np.sum(data.cens)),
+        "censored": int(np.sum(np.asarray(data.cens) != 0)),
         "redrawn": redrawn,
         "seconds": round(time.perf_counter() - began, 2),
         "cpu_seconds": round(time.process_time() - cpu, 2),
