@@ -120,7 +120,7 @@ def calibrate(
     truth ~ prior, y ~ p(y | truth), draws ~ p(. | y)  =>  the rank of the truth among `ranks` independent draws is uniform on 0 ... `ranks`
 
     Each study gets one chain from its truth on, `warmup` draws to tune and then as many (`most` at the most) as give `ranks` effective ones. Simulated values
-    below a row's limit are censored there. Ranked are all population sites, the log-likelihood and the log posterior. Programs compile once.
+    beyond a row's limit are censored there. Ranked are all population sites, the log-likelihood and the log posterior. Programs compile once.
 
     `folder` keeps the table after every replicate: the same call goes on from there, a larger `n` adds to it. `posterior` is another problem to sample
     from, to see whether an error in it would be found. `workers` processes share the work, each with the program of `make()`, which can be pickled.
@@ -176,7 +176,7 @@ def load_calibration(folder: str | Path, false_alarm: float = FALSE_ALARM) -> Ca
 
 
 def _described(program: Program, n: int, left: int) -> str:
-    limited = int(np.isfinite(limits(program.problem)).sum())
-    cut = f", {limited} of {len(program.problem.rows.dv)} rows have a lower limit" if limited else ""
+    lower, upper = (int(np.isfinite(x).sum()) for x in limits(program.problem))
+    cut = f", of {len(program.problem.rows.dv)} rows {lower} have a lower and {upper} an upper limit" if lower or upper else ""
     done = f", {n - left} of them done" if left < n else ""
     return f"{n} studies of {len(program.problem.cohort.subjects)} subjects{done}; {len(program.names)} quantities ranked{cut}"

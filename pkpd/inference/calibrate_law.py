@@ -22,16 +22,16 @@ from pkpd.noise.tails import log_below
 
 
 class Simulated(NamedTuple):
-    """The scored rows of one simulated study: values [n], and 1 where the value stands below the limit that `dv` then holds, else 0 [n]."""
+    """The scored rows of one simulated study: values [n], and `cens` [n]: 1 below the limit that `dv` then holds, -1 above it, else 0."""
 
     dv: Any
     cens: Any
 
 
 class Limited(dist.Distribution):
-    """Rows x = y or log y (where `logs`) normal(loc, scale): density of y where `cens` is 0, P(Y < y) where it is 1; `cens` may be traced.
+    """Rows x = y or log y (where `logs`) normal(loc, scale): density of y where `cens` is 0, P(Y < y) where it is 1, P(Y > y) where -1; it may be traced.
 
-    The same law as `Measurement` without upper limits and intervals. `limited` says which rows can be censored at all.
+    The same law as `Measurement` without intervals. `limited` says which rows can be censored at all.
     """
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012 (numpyro declares it so)
@@ -50,22 +50,24 @@ class Limited(dist.Distribution):
         exact = -0.5 * z**2 - jnp.log(self.scale) - 0.5 * np.log(2 * np.pi) - jnp.log(positive)
         if not np.any(self.limited):
             return exact
-        below = self.cens == 1
-        return jnp.where(below, log_below(jnp.where(below, z, 0.0)), jnp.where(below, 0.0, exact))
+        inside = self.cens == 0
+        tail = log_below(jnp.where(inside, 0.0, jnp.where(self.cens == -1, -z, z)))
+        return jnp.where(inside, exact, tail)
 
 
-def limits(problem: FitProblem) -> np.ndarray:
-    """The lower limit of each scored row [n], NaN where none is known: of a censored row its own value, else the file's LLOQ, else the one limit
-    at which all censored rows of its observable stand, where there is one."""
+def limits(problem: FitProblem) -> tuple[np.ndarray, np.ndarray]:
+    """The lower and upper limit of each scored row [n], NaN where none is known: of a censored row its own value, else the file's LLOQ or ULOQ, else the
+    one limit at which all censored rows of its observable stand, where there is one."""
     rows = problem.rows
-    told = problem.cohort.observations.reset_index(drop=True).iloc[rows.index]["lloq"].to_numpy(float)
-    found = np.where(rows.cens == 1, rows.dv, told)
-    for i in range(len(problem.observed_names)):
-        here = rows.observable == i
-        known = np.unique(rows.dv[here & (rows.cens == 1)])
-        if len(known) == 1:
-            found[here & np.isnan(found)] = known[0]
-    return found
+    table = problem.cohort.observations.reset_index(drop=True).iloc[rows.index]
+    lower, upper = (np.where(rows.cens == side, rows.dv, table[word].to_numpy(float)) for side, word in ((1, "lloq"), (-1, "uloq")))
+    for found, side in ((lower, 1), (upper, -1)):
+        for i in range(len(problem.observed_names)):
+            here = rows.observable == i
+            known = np.unique(rows.dv[here & (rows.cens == side)])
+            if len(known) == 1:
+                found[here & np.isnan(found)] = known[0]
+    return lower, upper
 
 
 def parameters(problem: FitProblem, weights: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
@@ -76,7 +78,7 @@ def parameters(problem: FitProblem, weights: Mapping[str, Any]) -> tuple[dict[st
 
 def replicate_model(problem: FitProblem) -> Callable[..., None]:
     """A numpyro model `model(data, weights)` of the rows in `data`, a `Simulated`; beside `cohort_model` the rows are an argument here."""
-    limited = np.isfinite(limits(problem))
+    limited = np.isfinite(limits(problem)).any(axis=0)
 
     def model(data: Simulated, weights: Mapping[str, Any]) -> None:
         fn: Any = measurement(problem, *parameters(problem, weights))
@@ -90,10 +92,11 @@ def study(problem: FitProblem, key: Any, weights: Mapping[str, Any]) -> tuple[Si
     of_sites, of_rows = jax.random.split(key)
     with handlers.trace() as seen, handlers.seed(rng_seed=of_sites):
         theta, sds = parameters(problem, weights)
-    y, limit = measurement(problem, theta, sds).sample(of_rows), limits(problem)
-    below = y < limit
+    y, (lower, upper) = measurement(problem, theta, sds).sample(of_rows), limits(problem)
+    below, above = y < lower, y > upper
+    dv = jnp.where(below, np.nan_to_num(lower), jnp.where(above, np.nan_to_num(upper), y))
     sites = {n: s["value"] for n, s in seen.items() if s["type"] == "sample"}
-    return Simulated(jnp.where(below, np.nan_to_num(limit), y), below.astype(int)), sites
+    return Simulated(dv, below.astype(int) - above.astype(int)), sites
 
 
 def refuse(problem: FitProblem) -> None:
@@ -108,13 +111,10 @@ def refuse(problem: FitProblem) -> None:
         raise FitError(f"{problem.name}: calibration does not simulate subpopulations yet. Leave mixture= out.")
     if problem.summaries:
         raise FitError(f"{problem.name}: calibration does not simulate published summaries. Leave summaries= out.")
-    for wrong, what in (
-        (rows.cens == -1, "above its limit (CENS=-1)"),
-        ((rows.cens == 1) & np.isfinite(rows.lower), "between two limits (CENS=1 with LIMIT)"),
-    ):
-        if wrong.any():
-            i = int(np.flatnonzero(wrong)[0])
-            row = problem.cohort.observations.reset_index(drop=True)["row"].iloc[rows.index[i]]
-            raise FitError(
-                f"{problem.name}: row {row} is {what}, and calibration cuts simulated values at one lower limit a row. Leave such rows out."
-            )
+    between = np.flatnonzero((rows.cens == 1) & np.isfinite(rows.lower))
+    if between.size:
+        row = problem.cohort.observations.reset_index(drop=True)["row"].iloc[rows.index[between[0]]]
+        raise FitError(
+            f"{problem.name}: row {row} lies between two limits (CENS=1 with LIMIT), and calibration cuts simulated values at one lower and one upper limit "
+            "a row. Leave LIMIT out, or such rows."
+        )

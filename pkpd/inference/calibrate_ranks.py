@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
+import jax
 import numpy as np
 from scipy.stats import binom
 
@@ -73,10 +75,14 @@ def band(n: int, most: int, level: float) -> tuple[np.ndarray, np.ndarray]:
 @functools.cache
 def _null(n: int, most: int) -> np.ndarray:
     """The statistic of uniform samples, sorted."""
-    rng = np.random.default_rng(20220421)
-    even = np.full(most + 1, 1 / (most + 1))
-    parts = [_statistic(rng.multinomial(n, even, size=SIMULATIONS // 10), n) for _ in range(10)]
-    return np.sort(np.concatenate(parts))
+    keys, size = jax.random.split(jax.random.PRNGKey(20220421), 10), SIMULATIONS // 10
+    first = np.arange(size)[:, None] * (most + 1)
+
+    def counts(key: Any) -> np.ndarray:
+        ranks = np.asarray(jax.random.randint(key, (size, n), 0, most + 1))
+        return np.bincount((first + ranks).ravel(), minlength=size * (most + 1)).reshape(size, most + 1)
+
+    return np.sort(np.concatenate([_statistic(counts(key), n) for key in keys]))
 
 
 def _statistic(counts: np.ndarray, n: int) -> np.ndarray:

@@ -34,14 +34,14 @@ def replicate(program: Program, number: int) -> dict[str, Any]:
     walk, warm = _warm(program, walk, frame, data)
     draws, steps, divergences = _draw(program, walk, frame, data)
     kept = draws[np.linspace(0, len(draws) - 1, settings.ranks).round().astype(int)]
-    found = ranks(truth, kept, np.random.default_rng([settings.seed, number]))
+    found = ranks(truth, kept, jax.random.fold_in(key, MOST_REDRAWN))
     return {
         "replicate": number,
         "ess": round(smallest_ess(draws), 1),
         "draws": len(draws),
         "divergences": divergences,
         "steps": warm + steps,
-        "censored": int(np.sum(data.cens)),
+        "censored": int(np.sum(np.asarray(data.cens) != 0)),
         "redrawn": redrawn,
         "seconds": round(time.perf_counter() - began, 2),
         "cpu_seconds": round(time.process_time() - cpu, 2),
@@ -109,11 +109,11 @@ def smallest_ess(values: np.ndarray) -> float:
     return float(min(array_stats.ess(column[None, :], chain_axis=0, draw_axis=1, method="bulk") for column in values.T))
 
 
-def ranks(truth: np.ndarray, draws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def ranks(truth: np.ndarray, draws: np.ndarray, key: Any) -> np.ndarray:
     """How many of `draws` [L, names] lie below `truth` [names], 0 to L; ties are broken at random (Modrak et al. 2023).
 
-    >>> ranks(np.array([0.5, 9.0]), np.array([[0.0, 1.0], [1.0, 2.0]]), np.random.default_rng(0)).tolist()
+    >>> ranks(np.array([0.5, 9.0]), np.array([[0.0, 1.0], [1.0, 2.0]]), jax.random.PRNGKey(0)).tolist()
     [1, 2]
     """
     below, equal = (draws < truth).sum(0), (draws == truth).sum(0)
-    return below + rng.integers(0, equal + 1)
+    return below + np.asarray(jax.random.randint(key, equal.shape, 0, equal + 1))
