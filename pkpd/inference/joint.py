@@ -101,7 +101,7 @@ def _around(space: Any, geometry: Any, n: int = 4) -> list[dict[str, Any]]:
     free = np.flatnonzero([x not in spreads and not x.startswith("chol_") for x in labels])
     root = np.linalg.inv(np.linalg.cholesky(np.asarray(geometry.information)[np.ix_(free, free)])).T
     away = np.zeros((n + 1, len(labels)))
-    away[1:, free] = np.random.default_rng(0).normal(size=(n, len(free))) @ root.T
+    away[1:, free] = np.asarray(jax.random.normal(jax.random.key(0), (n, len(free)))) @ root.T
     return [population_values(space.constrain(jnp.asarray(geometry.mode) + a)) for a in away]
 
 

@@ -30,7 +30,7 @@ def summary_log_likelihood(
     Differentiable and jit-able in `sites`. Raises `FitError` for terms that do not fit the arm.
 
     >>> import numpyro.distributions as dist
-    >>> from pkpd import lognormal
+    >>> from pkpd import Detectable, SummaryArm, lognormal
     >>> from pkpd.events import bolus
     >>> from pkpd.models.classic import one_compartment_iv
     >>> from pkpd.noise import lognormal_error

@@ -36,7 +36,7 @@ def problem(table=None, covariates=("OCC",), **changes):
     cl = lognormal(dist.LogNormal(1.0, 1.0), between=dist.HalfNormal(0.5)).over("OCC", dist.HalfNormal(0.5))
     parts = {"population": Population(**({"CL": cl, "V": fixed(20.0)} | changes)), "noise": {"cp": proportional_error(0.1)}}
     return FitProblem(
-        one_compartment_iv, cohort, **parts, name="occasions", simulated=True, sampler=Sampler(chains=2, draws=400, warmup=400)
+        one_compartment_iv, cohort, **parts, name="occasions", simulated=True, sampler=Sampler(chains=2, draws=1200, warmup=600)
     )
 
 

@@ -185,7 +185,8 @@ def test_occasions_and_levels_that_the_cohort_lacks_are_refused() -> None:
     with pytest.raises(FitError) as told:
         ask(cl.over("OCC", dist.HalfNormal(0.5)), ARM)
     assert str(told.value) == (
-        "'CL' varies over 'OCC', and summaries do not say which occasion they are of. Leave .over('OCC', ...) out, or the summaries."
+        "The likelihood of summaries integrates over normal random effects of each patient, and 'CL' varies over 'OCC'. "
+        "Leave .over('OCC', ...) out."
     )
     by_sex = cl.effect("SEX", reference=0, prior=dist.Normal(0, 0.5))
     with pytest.raises(FitError) as told:

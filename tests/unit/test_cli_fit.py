@@ -22,14 +22,16 @@ def test_fit_says_the_verdict_first_then_where_the_report_is(here, sampled, caps
     assert "s] tiny: seed 1 (default)" in err and "s] sampling tiny" in err
     assert sorted(p.name for p in (here / "build" / "tiny").iterdir()) == ["fit.nc", "report.html"]
     assert [p.name for p in (here / "build").iterdir()] == ["tiny"]
-    assert sampled.calls == [{"seed": 1}]
+    assert sampled.calls == [{"seed": 1, "checkpoint": Path("build/.tiny.unfinished")}]
 
 
 def test_fit_hands_its_options_on(here, sampled, capsys):
     code, _, err = told(
         capsys, "fit", "tiny.py", "--seed", 7, "--chains", 3, "--draws", 50, "--warmup", 40, "--out", "there/first", "--quick"
     )
-    assert code == 0 and sampled.calls == [{"seed": 7, "chains": 3, "draws": 50, "warmup": 40}]
+    assert code == 0 and sampled.calls == [
+        {"seed": 7, "checkpoint": Path("there/.first.unfinished"), "chains": 3, "draws": 50, "warmup": 40}
+    ]
     assert "tiny: seed 7, quick" in err and "default" not in err
     assert (here / "there" / "first" / "report.html").exists()
 

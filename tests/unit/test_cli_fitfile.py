@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pkpd.cli import main
@@ -73,7 +75,9 @@ def test_debug_shows_the_cause_wherever_it_stands(here):
 def test_run_takes_the_options_of_pkpd_fit(here, sampled, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["fits/tiny.py", "--quick", "--seed", "5", "--out", "mine"])
     run(load_problem(here / "tiny.py"))
-    assert sampled.calls == [{"seed": 5}] and capsys.readouterr().out.endswith("Report: mine/report.html\n")
+    assert sampled.calls == [{"seed": 5, "checkpoint": Path(".mine.unfinished")}] and capsys.readouterr().out.endswith(
+        "Report: mine/report.html\n"
+    )
 
 
 def test_run_ends_with_the_code_of_pkpd_fit(here, sampled, capsys):
