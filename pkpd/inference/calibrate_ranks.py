@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import binom
 
 SIMULATIONS = 20_000
+CLEAR = 4.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Uniformity:
         >>> Uniformity(0.001, 4.0, 0.3).words
         'ranks are too high (posterior too low)'
         """
-        if abs(self.shift) >= abs(self.spread):
+        if abs(self.shift) >= min(CLEAR, abs(self.spread)):  # a clear shift moves ranks to an end too
             return "ranks are too high (posterior too low)" if self.shift > 0 else "ranks are too low (posterior too high)"
         return "ranks lie at the ends (posterior too narrow)" if self.spread > 0 else "ranks lie in the middle (posterior too wide)"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 from pkpd.inference.calibrate_program import Program
@@ -19,15 +20,21 @@ def lines(program: Program, numbers: Sequence[int], workers: int = 1, make: Make
     if workers < 2 or make is None or len(numbers) < 2:
         yield from (replicate(program, i) for i in numbers)
         return
+    before = set(active_children())
     pool = ProcessPoolExecutor(min(workers, len(numbers)), mp_context=get_context("spawn"), initializer=_begin, initargs=(make,))
     try:
         futures: list[Future] = [pool.submit(_one, i) for i in numbers]
         yield from (f.result() for f in as_completed(futures))
-    finally:
+    except BaseException:  # Ctrl-C, or an error here: a replicate may have minutes to go, and its line would be lost
         pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(active_children()) - before:
+            child.terminate()
+        raise
+    pool.shutdown()
 
 
 def _begin(make: Make) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the first one ends the others
     _here.append(make())
 
 
