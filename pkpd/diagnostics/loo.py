@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from pkpd.diagnostics.integrated import subject_log_likelihood
 from pkpd.diagnostics.layout import need
 
 CERTAIN = 1e-6
@@ -34,31 +35,41 @@ COLUMNS = ["subject", "rows", "log_score", "pareto_k", "influential"]
 INFLUENTIAL = 0.7
 
 
-def subject_scores(fit: Any) -> pd.DataFrame:
+def subject_scores(fit: Any, *, integrated: bool = False) -> pd.DataFrame:
     """PSIS-LOO by subject: subject, rows, log_score (expected log density of all its rows when it is left out), pareto_k, influential (k above 0.7).
 
-    The log-likelihood of a subject is the sum over its rows at its own random effects, which its rows inform: leaving it out moves them back to the
-    population, further than re-weighted draws can follow where random effects are well seen. A k above 0.7 says that the posterior would be another
-    one without the subject, or that only a fit without it could tell; `log_score` is then not to be used. Subjects whose rows are certain are left out.
-    Source: Vehtari, Gelman & Gabry 2017, Stat Comput 27:1413.
+    By default the log-likelihood of a subject is the sum over its rows at its own random effects, which its rows inform: leaving it out moves them back to
+    the population, further than re-weighted draws can follow where random effects are well seen. A k above 0.7 says that the posterior would be another
+    one without the subject, or that only a fit without it could tell; `log_score` is then not to be used. `integrated=True` takes the random effects out by
+    weighted points first (102,400 solves of the cohort; the fit must have its problem), so that k speaks of the population alone. Subjects whose rows are
+    certain are left out. Source: Vehtari, Gelman & Gabry 2017, Stat Comput 27:1413.
 
     >>> subject_scores(fit).head()                                                         # doctest: +SKIP
     """
     from arviz_stats.base import array_stats
 
     tree = need(fit, "log_likelihood/dv", "constant_data/subject")
-    dv = tree["log_likelihood"]["dv"]
-    values = dv.to_numpy().reshape(-1, dv.sizes["obs"])
     subject = np.array([str(s) for s in tree["constant_data"]["subject"].values])
     lines = []
-    for name in dict.fromkeys(subject.tolist()):
-        own = values[:, subject == name].sum(1)
-        own = own[np.isfinite(own)]
-        if len(own) > 1 and own.std() > CERTAIN:
-            log_weights, k = array_stats.psislw(own)
-            score = float(np.log(np.sum(np.exp(own + log_weights))))
+    for name, own in (_integrated(fit) if integrated else _conditional(tree, subject)).items():
+        solved = own[np.isfinite(own)]
+        if len(solved) > 1 and solved.std() > CERTAIN:
+            log_weights, k = array_stats.psislw(solved)
+            score = float(np.log(np.sum(np.exp(solved + log_weights))))
             lines.append((name, int((subject == name).sum()), score, float(k), bool(k > INFLUENTIAL)))
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _conditional(tree: Any, subject: np.ndarray) -> dict[str, np.ndarray]:
+    dv = tree["log_likelihood"]["dv"]
+    values = dv.to_numpy().reshape(-1, dv.sizes["obs"])
+    return {name: values[:, subject == name].sum(1) for name in dict.fromkeys(subject.tolist())}
+
+
+def _integrated(fit: Any) -> dict[str, np.ndarray]:
+    found = subject_log_likelihood(fit)
+    values = found.to_numpy().reshape(-1, found.sizes["subject"])
+    return {str(s): values[:, i] for i, s in enumerate(found["subject"].values)}
 
 
 def who_is_influential(table: pd.DataFrame) -> str:

@@ -22,6 +22,7 @@ from pkpd.inference.joint import SummaryError, look_again, population_values, su
 from pkpd.inference.kinds import kinds
 from pkpd.inference.log_prior import log_prior
 from pkpd.inference.missing_covariates import lacking
+from pkpd.inference.modes import separate_modes
 from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import provenance
@@ -62,7 +63,9 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
     failed = failed_solves(groups["posterior_predictive"], constant["subject"].to_numpy())
     hidden = unseen_in(posterior, groups["prior"], problem.population.estimated, summary)
     where = located(posterior, stats["diverging"], problem.population_sites)
-    verdict = judge(summary, stats, draws.stopped, check, (*warned, *failed.warned), hidden, where)
+    verdict = judge(
+        summary, stats, draws.stopped, check, (*warned, *failed.warned), hidden, where, separate_modes(posterior, problem.population_sites)
+    )
     groups |= {
         "log_prior": log_prior(problem, posterior),
         "observed_data": _observed(problem),

@@ -16,6 +16,8 @@ from pkpd.inference.identified import Direction, cures
 RHAT, ESS, EBFMI = 1.01, 400.0, 0.3
 DIVERGENT, TOO_DIVERGENT = 0.001, 0.01  # above the first a warning in the headline, above the second no convergence
 SATURATED = 0.01
+DISAGREE = "The chains disagree: run longer (--draws), and look at the trace plots of these parameters for separate modes."
+MODES = "More draws will not join them: say which is meant by a prior or an order of the parameters (for a flip-flop pair, ka > CL / V)."
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,16 @@ def judge(
     more: Sequence[tuple[str, str, str]] = (),
     unseen: Sequence[Direction] = (),
     where: Sequence[str] = (),
+    modes: str = "",
 ) -> Verdict:
     """Converged when R-hat <= 1.01 and bulk and tail ESS >= 400 for every population parameter, at most 1 % divergent, E-BFMI >= 0.3.
 
     More than 0.1 % of divergent draws, more than 1 % of draws at the largest tree depth, and a solver whose error reaches the estimates (`check`), are
     warnings: they do not fail the fit, and stand in the headline; so are `more`: each in few words, in full, and what to do. `unseen`, directions that the
-    data do not inform, do not fail it either, and the headline says NOT IDENTIFIED. `where` says where divergent draws lie.
+    data do not inform, do not fail it either, and the headline says NOT IDENTIFIED. `where` says where divergent draws lie, `modes` which
+    chains sit in separate places.
     """
-    reasons, steps = _mixing(summary, stats)
+    reasons, steps = _mixing(summary, stats, modes)
     wide, divergences = _trees(stats), _divergences(stats, where)
     warnings = [] if divergences is None or divergences[0] else [divergences[1:]]
     reasons += [divergences[2]] if divergences is not None and divergences[0] else []
@@ -85,13 +89,13 @@ def judge(
     return Verdict(True, headline, tuple(full), (*steps, *cures(unseen)), told)
 
 
-def _mixing(summary: pd.DataFrame, stats: xr.Dataset) -> tuple[list[str], list[str]]:
+def _mixing(summary: pd.DataFrame, stats: xr.Dataset, modes: str) -> tuple[list[str], list[str]]:
     """What of R-hat, effective sample size and E-BFMI falls short, and what to do about it."""
     reasons, steps = [], []
     poor = summary[~(summary["rhat"] <= RHAT)]
     if len(poor):
         reasons.append(f"R-hat above {RHAT} for {_worst(poor, 'rhat', True)}.")
-        steps.append("The chains disagree: run longer (--draws), and look at the trace plots of these parameters for separate modes.")
+        steps.append(f"{modes} {MODES}" if modes else DISAGREE)
     low = summary.assign(ess=summary[["ess_bulk", "ess_tail"]].min(axis=1))
     low = low[~(low["ess"] >= ESS)]
     if len(low):
