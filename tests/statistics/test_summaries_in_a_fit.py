@@ -69,6 +69,7 @@ def test_the_density_has_the_summaries_as_a_factor_and_only_then() -> None:
     assert gained == pytest.approx(float(want), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_metric_counts_the_summaries_in_the_coordinates_of_the_population() -> None:
     """Central differences against the exact Hessian, which this closed form has; its negative part is left out of both."""
     alone, both = spaces()
@@ -93,6 +94,7 @@ def fit():
     return sample(joint(), seed=5, chains=1, warmup=25, draws=25, progress=False)
 
 
+@pytest.mark.slow
 def test_a_fit_keeps_each_summary_and_says_of_whom_and_how_well_it_was_integrated() -> None:
     group = fit().tree["summaries"]
     assert group["summary"].to_numpy().tolist() == ["B: MeanSd of cp at 6 h (n = 30)", "B: Detectable of cp at 24 h (n = 30)"]
