@@ -24,7 +24,7 @@ def fit_and_write(problem: FitProblem, settings: Settings) -> int:
     seed = DEFAULT_SEED if settings.seed is None else settings.seed
     with telling() as log, result_folder(place) as draft:
         log.info("%s: seed %d%s%s", problem.name, seed, " (default)" if settings.seed is None else "", ", quick" if settings.quick else "")
-        unfinished = place.with_name(f".{place.name}.unfinished")
+        unfinished = place.expanduser().with_name(f".{place.name}.unfinished")
         fit = sample(problem, seed=seed, checkpoint=unfinished, **settings.sampler)
         fit.save(draft)
         if fit.verdict.converged:

@@ -15,6 +15,7 @@ from pkpd.errors import FitError
 from pkpd.inference.cohort_model import measurement, sds_from
 from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem
+from pkpd.population.shrink import KEPT
 
 DRAWS, POINTS, WIDER = 200, 512, 1.3
 """Draws of the population, points of the integral at each, and how much wider (in variance) than the posterior its points are spread. Too few points add
@@ -25,7 +26,8 @@ def subject_log_likelihood(fit: Any, *, draws: int = DRAWS, points: int = POINTS
     """ln p(y_i | population) [chain, draw, subject] at thinned draws of a fit that has its problem; nan where no point could be solved.
 
     p(y_i | theta) = mean over points u_k ~ q_i of p(y_i | theta, u_k) N(u_k; 0, 1) / q_i(u_k), u the standard normal effects of the subject and q_i the
-    normal law of their posterior, its variance times 1.3; points in antithetic pairs, with fixed keys. Levels and missing covariates stay as drawn.
+    normal law of their posterior, its variance times 1.3; points in antithetic pairs, with fixed keys. Levels, missing covariates and a subject's residual
+    spread stay as drawn.
     Raises `FitError` for a fit without its problem, for subpopulations and for etas of Student's t.
 
     >>> subject_log_likelihood(fit).sizes                                                  # doctest: +SKIP
@@ -38,7 +40,9 @@ def subject_log_likelihood(fit: Any, *, draws: int = DRAWS, points: int = POINTS
     mean, factor = _spread(np.concatenate([e.reshape(*e.shape[:2], -1) for e in effects.values()], 2)) if effects else (None, None)
     chosen = thin(shape, draws)
     one = lambda sites, key: _marginal(problem, sites, key, effects, mean, factor, points)  # noqa: E731
-    found = over_draws(one, _population(problem, posterior, chosen), jax.random.split(jax.random.PRNGKey(0), len(chosen)), batch=None)
+    found = over_draws(
+        one, _population(problem, posterior, chosen, effects), jax.random.split(jax.random.PRNGKey(0), len(chosen)), batch=None
+    )
     coords = {"chain": posterior["chain"], "draw": np.arange(len(chosen) // shape[0]), "subject": list(problem.cohort.subjects)}
     return xr.DataArray(found.reshape(shape[0], -1, len(problem.cohort.subjects)), dims=("chain", "draw", "subject"), coords=coords)
 
@@ -62,9 +66,10 @@ def _problem(fit: Any) -> FitProblem:
     return problem
 
 
-def _population(problem: FitProblem, posterior: xr.Dataset, chosen: np.ndarray) -> dict[str, np.ndarray]:
+def _population(problem: FitProblem, posterior: xr.Dataset, chosen: np.ndarray, effects: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """All sampled sites but the integrated effects, at the chosen draws."""
     known = [n for n in problem.population_sites if not n.startswith("corr_")]
-    more = [str(n) for n in posterior.data_vars if str(n).startswith(("chol_", "local_", "missing_", "raw_across_"))]
+    more = [str(n) for n in posterior.data_vars if str(n).startswith(KEPT) and n not in effects]
     return {n: posterior[n].to_numpy().reshape(-1, *posterior[n].shape[2:])[chosen] for n in (*known, *more) if n in posterior}
 
 

@@ -32,9 +32,9 @@ from pkpd.inference.sample import Draws
 from pkpd.inference.space import Space
 from pkpd.inference.verdict import judge, summarise
 from pkpd.noise import endpoint_of
+from pkpd.population.shrink import KEPT
 
 CURVES, PRIOR = 120, 2000
-KEPT = ("raw_", "chol_", "local_", "missing_")
 
 
 def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, seed: int) -> xr.DataTree:

@@ -64,8 +64,13 @@ class Calibration:
 
     @property
     def calibrated(self) -> bool:
-        """Whether `p_value` lies above `false_alarm`."""
-        return not self.tests["wrong"].any()
+        """Whether `p_value` lies above `false_alarm`, and every chain moved."""
+        return not self.tests["wrong"].any() and not self.stuck
+
+    @property
+    def stuck(self) -> list[int]:
+        """Replicates whose chain never left the truth: every draw diverged. Ties are broken at random, so their ranks look uniform and say nothing."""
+        return self.table.loc[self.table["divergences"] >= self.table["draws"], "replicate"].tolist()
 
     @property
     def verdict(self) -> str:
@@ -75,6 +80,12 @@ class Calibration:
         if len(wrong):
             told = "; ".join(f"{w.name} {w.wrong}, p = {w.p:.2g}" for w in wrong.sort_values("p").itertuples(index=False))
             first = f"NOT calibrated: {told} ({n} replicates, {len(self.names)} quantities, overall p = {self.p_value:.2g}, {alarm})."
+        elif self.stuck:
+            which = ", ".join(map(str, self.stuck[:5])) + (", ..." if len(self.stuck) > 5 else "")
+            first = (
+                f"NOT calibrated: in {len(self.stuck)} of {n} replicates the chain never left the truth ({which}), and those ranks say nothing; "
+                f"by ranks alone it would be (overall p = {self.p_value:.2g}, {alarm})."
+            )
         else:
             low = self.tests.loc[self.tests["p"].idxmin()]
             first = (

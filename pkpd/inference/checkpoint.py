@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,18 +41,25 @@ class Checkpoint:
     """A folder that holds one unfinished fit; `facts` say which fit: a folder of another one is set aside, never overwritten."""
 
     def __init__(self, folder: str | Path, facts: Mapping[str, Any]):
-        self.folder = Path(folder)
-        told = json.loads(json.dumps(facts))
+        self.folder, self.told = Path(folder), json.loads(json.dumps(facts))
         before = self._facts()
-        if before is not None and before != told:
-            aside = self.folder.with_name(f"{self.folder.name}.earlier-{time.strftime('%Y%m%d-%H%M%S')}")
-            log.warning(
-                "The unfinished fit in %s is another one (%s); it is kept as %s.", self.folder, differences(before, told), aside.name
-            )
-            self.folder.rename(aside)
+        if before is not None and before != self.told:
+            self.set_aside(differences(before, self.told))
+        elif before is None:
+            self._begin()
+
+    def set_aside(self, why: str) -> None:
+        """Begin anew; the unfinished fit that lies here is kept under another name, and the log says why it is not this one."""
+        when = f"{self.folder.name}.earlier-{time.strftime('%Y%m%d-%H%M%S')}"
+        names = (self.folder.with_name(f"{when}{extra}") for extra in ("", *(f"-{n}" for n in range(2, 1000))))
+        aside = next(name for name in names if not name.exists())
+        log.warning("The unfinished fit in %s is another one (%s); it is kept as %s.", self.folder, why, aside.name)
+        self.folder.rename(aside)
+        self._begin()
+
+    def _begin(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self._facts() is None:
-            _whole(self.folder / FACTS, lambda path: path.write_text(json.dumps(told, indent=1), encoding="utf-8"))
+        _whole(self.folder / FACTS, lambda path: path.write_text(json.dumps(self.told, indent=1), encoding="utf-8"))
 
     def _facts(self) -> Any:
         try:
@@ -88,10 +94,6 @@ class Checkpoint:
         values |= {f"walk{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(walk))}
         values |= {f"rows{i}": np.concatenate(x) for i, x in enumerate(zip(*rows, strict=True))}
         _save(self.folder / f"chain_{number}.npz", values)
-
-    def discard(self) -> None:
-        """Remove the folder: the fit is saved elsewhere."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def differences(before: Any, now: Any, name: str = "") -> str:

@@ -13,6 +13,7 @@ from numpyro import handlers
 from pkpd.inference.problem import FitProblem
 from pkpd.noise import Joined, Measurement, Mixed
 from pkpd.population.mixture import SHARES, of_kind
+from pkpd.population.shrink import of_subjects
 
 
 def cohort_model(problem: FitProblem) -> Callable[..., None]:
@@ -32,7 +33,7 @@ def cohort_model(problem: FitProblem) -> Callable[..., None]:
         fn = measurement(problem, theta, sds)
         numpyro.sample("dv", fn, obs=jnp.asarray(problem.rows.dv) if observed else None)
         if problem.summaries and observed:
-            sites = {n: s["value"] for n, s in seen.items() if s["type"] == "sample" and not n.startswith("raw_")}
+            sites = {n: s["value"] for n, s in seen.items() if s["type"] == "sample" and not of_subjects(n)}
             numpyro.factor("summaries", problem.published.log_likelihood(sites))
 
     return model

@@ -21,7 +21,7 @@ from pkpd.inference.centring import chosen
 from pkpd.inference.joint import curvature
 from pkpd.inference.space import Space
 from pkpd.model.predict import failed_subjects
-from pkpd.population.shrink import SHARED, of_subjects
+from pkpd.population.shrink import of_subjects
 
 Report = Callable[[str], None]
 
@@ -56,12 +56,8 @@ class _Tools:
 
     def __init__(self, space: Space):
         self.space = space
-        labels = space.labels()
-        population = space.problem.population
-        by_word = {"omega": population.varying, "gamma": population.occasions, "tau": population.levels, "df": population.varying}
-        spreads = {f"{word}_{n}" for word, names in by_word.items() for n in names}
-        self.held = jnp.asarray([n in spreads or n.startswith(("chol_", *SHARED)) for n in labels])
-        self.common = np.flatnonzero([not of_subjects(n) for n in labels])
+        self.held = jnp.asarray(space.held)
+        self.common = np.flatnonzero([not of_subjects(n) for n in space.labels()])
         self.value_grad = jax.jit(jax.value_and_grad(space.potential))
         self.data = jax.jit(self._with_summaries if space.problem.summaries else self._data)
         self._prior_curvature = jax.jit(jax.hessian(space.prior))

@@ -71,7 +71,7 @@ def identify(problem: FitProblem) -> Identifiability:
     observed = [(o, (i,)) for i, o in enumerate(problem.observed_names) if o not in here.left_out]
     streams: list[tuple[str, Any]] = [*(observed if len(observed) > 1 else []), ("all", None)]
     found = {o: design_information(here, at) for o, at in streams}
-    width = {n: prior_width(problem._prior(n), here.logs.get(n, True)) for n in (*here.mean, *found["all"].spreads)}
+    width = {n: prior_width(problem.prior_of(n), here.logs.get(n, True)) for n in (*here.mean, *found["all"].spreads)}
     fixed = np.array([width[n] for n in here.mean])
     typical = [i for i, n in enumerate(here.mean) if n in problem.population.estimated]
     covariance = _scaled_covariance(found["all"].fixed, fixed)[np.ix_(typical, typical)] if len(fixed) else np.zeros((0, 0))

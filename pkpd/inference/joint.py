@@ -96,11 +96,9 @@ def _worst(problem: Any, draws: int, points: list[dict[str, Any]]) -> float:
 
 def _around(space: Any, geometry: Any, n: int = 4) -> list[dict[str, Any]]:
     """Sites at the mode and at n draws of the normal law that has the information of the coordinates that are not held."""
-    labels, population = space.labels(), space.problem.population
-    spreads = {f"omega_{x}" for x in population.varying}
-    free = np.flatnonzero([x not in spreads and not x.startswith("chol_") for x in labels])
+    free = np.flatnonzero(~space.held)
     root = np.linalg.inv(np.linalg.cholesky(np.asarray(geometry.information)[np.ix_(free, free)])).T
-    away = np.zeros((n + 1, len(labels)))
+    away = np.zeros((n + 1, len(space.held)))
     away[1:, free] = np.asarray(jax.random.normal(jax.random.key(0), (n, len(free)))) @ root.T
     return [population_values(space.constrain(jnp.asarray(geometry.mode) + a)) for a in away]
 

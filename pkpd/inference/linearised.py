@@ -107,7 +107,7 @@ def _sorted(
     rows = np.flatnonzero((problem.rows.cens == 0) & np.isin(problem.rows.observable, plain))
     sites, lean = space.constrain(z), _slopes(space, z)
     typical = sorted((n for n in names if _is_typical(problem, n)), key=problem.population_sites.index)
-    logs = {n: _positive(problem._prior(n)) for n in typical}
+    logs = {n: _positive(problem.prior_of(n)) for n in typical}
     sigmas = [s for o in problem.observed_names for s in problem.observations[o].sites(o)]
     at = {n: i for i, n in enumerate(names) if not n.startswith("effect:")}
     spreads = dict.fromkeys(n.removeprefix("effect:") for n in names if n.startswith("effect:"))
@@ -130,7 +130,7 @@ def _sorted(
 
 def _is_typical(problem: FitProblem, name: str) -> bool:
     """Typical values and covariate coefficients with a prior of their own."""
-    return name in problem.population.estimated or (name.startswith("beta_") and isinstance(problem._prior(name), Distribution))
+    return name in problem.population.estimated or (name.startswith("beta_") and isinstance(problem.prior_of(name), Distribution))
 
 
 def _positive(prior: Distribution) -> bool:

@@ -18,12 +18,13 @@ def log_prior(problem: FitProblem, posterior: xr.Dataset) -> xr.Dataset:
 
     Typical values are read on their unconstrained scale (ln of a positive one, logit of a fraction), spreads and effects as they are: the power a of a
     lognormal prior then divides its log sd by sqrt(a) and leaves its median, and that of a half-normal one its scale. Random effects and coefficients
-    under a horseshoe are no priors here: their law is part of the model.
+    under a horseshoe are no priors here: their law is part of the model. Shares that were made of others (`split_<k>`) have none beside those.
     """
-    found = {}
+    found, mixture = {}, problem.population.mixture
     for site in problem.population_sites:
-        prior = problem._prior(site)
-        if isinstance(prior, Distribution) and site in posterior:
+        prior = problem.prior_of(site)
+        made = mixture is not None and site.startswith("share_") and site not in mixture.priors
+        if isinstance(prior, Distribution) and site in posterior and not made:
             found[site] = _density(prior, posterior[site].to_numpy(), site in problem.population.estimated)
     for group in problem.population.correlation:
         site = f"chol_{'_'.join(group.names)}"

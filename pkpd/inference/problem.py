@@ -257,7 +257,7 @@ class FitProblem:
 
     def prior_text(self, site: str) -> str:
         """A prior in words and in the unit of its site: family, median and 90 % range (quantiles of 4000 draws with a fixed key)."""
-        prior = self._prior(site)
+        prior = self.prior_of(site)
         if not isinstance(prior, (Distribution, Horseshoe)):
             return f"LKJ({self._concentration(site):g})" if site.startswith("corr_") else "fixed"
         return in_words(prior)
@@ -265,7 +265,8 @@ class FitProblem:
     def _concentration(self, site: str) -> float:
         return next(g.concentration for g in self.population.correlation if site.startswith(tuple(f"corr_{n}_" for n in g.names)))
 
-    def _prior(self, site: str) -> Any:
+    def prior_of(self, site: str) -> Any:
+        """The prior of a population-level site; None where it has none of its own."""
         parameters = self.population.parameters
         if site in parameters:
             return parameters[site].prior

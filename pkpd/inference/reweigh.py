@@ -21,6 +21,7 @@ from pkpd.inference.certificate import COLUMNS, FEWEST, SolverCheck, short
 from pkpd.inference.cohort_model import measurement, sds_from
 from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem
+from pkpd.population.shrink import KEPT
 from pkpd.solve import Solver
 
 RTOL, DRAWS = 1e-8, 400
@@ -91,9 +92,7 @@ def log_likelihoods(problem: FitProblem, posterior: xr.Dataset, weights: Mapping
     predictive, dv = Predictive(problem, weights), jnp.asarray(problem.rows.dv)
     told = lambda s: problem.published.log_likelihood(s) if problem.summaries else 0.0  # noqa: E731
     known = [n for n in problem.population_sites if not n.startswith("corr_")]  # a correlation is told, its Cholesky factor is sampled
-    sites = _thinned(
-        posterior, [str(n) for n in posterior.data_vars if str(n).startswith(("raw_", "chol_", "local_", "missing_")) or n in known], draws
-    )
+    sites = _thinned(posterior, [str(n) for n in posterior.data_vars if str(n).startswith(KEPT) or n in known], draws)
 
     def one(values: Any, _: Any) -> Any:
         rows = measurement(problem, predictive.all_kinds(values), sds_from(problem, values)).log_prob(dv)

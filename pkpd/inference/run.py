@@ -77,17 +77,24 @@ def sample(
 
 def _geometry(space: Space, kept: Checkpoint | None) -> Geometry:
     """The start and metric, from the checkpoint where an unfinished fit of the same density is there."""
-    found = kept.geometry() if kept is not None else None
-    if found is not None and kept is not None:
-        now = float(jax.jit(space.potential)(found.mode, found.weights))
-        if abs(now - found.potential) > 1e-8 * (1 + abs(now)):
-            raise FitError(
-                f"The unfinished fit in {kept.folder} has another density at its start (-log density {found.potential:.10g}, now {now:.10g}): the model, "
-                "data or priors have changed. Remove that folder to begin anew."
-            )
+    if kept is None:
+        return find_geometry(space, log.info)
+    found = kept.geometry()
+    changed = _changed(space, found) if found is not None else ""
+    if found is not None and not changed:
         log.info("going on with the unfinished fit in %s", kept.folder)
         return found
+    if changed:
+        kept.set_aside(changed)
     geometry = find_geometry(space, log.info)
-    if kept is not None:
-        kept.keep_geometry(geometry)
+    kept.keep_geometry(geometry)
     return geometry
+
+
+def _changed(space: Space, found: Geometry) -> str:
+    """How the density differs at a stored start, which catches what no digest names (priors, numbers held fixed); empty where it does not."""
+    if found.mode.shape != (space.size,) or set(found.weights) != set(space.full_weights):
+        return f"{found.mode.size} unknowns, now {space.size}"
+    now = float(jax.jit(space.potential)(found.mode, found.weights))
+    same = abs(now - found.potential) <= 1e-8 * (1 + abs(now))  # False where it is not finite
+    return "" if same else f"-log density at its start {found.potential:.10g}, now {now:.10g}: the model, data or priors have changed"

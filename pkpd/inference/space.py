@@ -18,6 +18,7 @@ from numpyro.infer.util import potential_energy
 from pkpd.inference.cohort_model import cohort_model, prior_model
 from pkpd.inference.problem import FitProblem
 from pkpd.population.medians import typical_value
+from pkpd.population.shrink import SHARED
 
 
 class Coordinates:
@@ -101,6 +102,14 @@ class Space(Coordinates):
     def full_weights(self) -> dict[str, Any]:
         """1 for each subject [N]; weights are arrays of this shape everywhere, so that choosing others compiles nothing anew."""
         return {n: jnp.ones(len(self.problem.cohort.subjects)) for n in self.problem.population.varying}
+
+    @cached_property
+    def held(self) -> np.ndarray:
+        """Whether a coordinate [D] is a spread, correlation, degrees of freedom or shared by a horseshoe: held while the mode is looked for."""
+        population = self.problem.population
+        by_word = {"omega": population.varying, "gamma": population.occasions, "tau": population.levels, "df": population.varying}
+        spreads = {f"{word}_{n}" for word, names in by_word.items() for n in names}
+        return np.array([n in spreads or n.startswith(("chol_", *SHARED)) for n in self.labels()])
 
     def rows(self, z: Any, weights: Mapping[str, Any]) -> tuple[Any, Any]:
         """Mean and sd of every scored row at z."""

@@ -15,14 +15,14 @@ import numpyro.distributions as dist
 
 from pkpd.errors import FitError, choices
 from pkpd.noise import told
-from pkpd.noise.law import Observation, ObservedRows, on_logs, reads_of
-from pkpd.noise.wrapped import missing, need_prior, need_scaled
+from pkpd.noise.law import Observation, ObservedRows
+from pkpd.noise.wrapped import Around, missing, need_prior, need_scaled
 
 RAW = "raw_sigma"
 
 
 @dataclass(frozen=True, eq=False)
-class GroupedError(Observation):
+class GroupedError(Around):
     """A residual error with its own standard deviations in each group of rows; see `by_group`. `bound` gives it its levels."""
 
     error: Observation
@@ -38,14 +38,6 @@ class GroupedError(Observation):
     @property
     def equation(self) -> str:
         return f"{self.error.equation}, sigma by {self.column}"
-
-    @property
-    def logs(self) -> bool:
-        return on_logs(self.error)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return reads_of(self.error)
 
     def bound(self, rows: ObservedRows) -> GroupedError:
         """With one prior `sigma_<column>_<level>` for each level in the rows. Raises `FitError` where the column is not known."""
@@ -118,7 +110,7 @@ def by_group(error: Observation, column: str) -> GroupedError:
 
 
 @dataclass(frozen=True, eq=False)
-class SubjectError(Observation):
+class SubjectError(Around):
     """A residual error whose standard deviation varies between subjects; see `by_subject`. `bound` gives it its subjects."""
 
     error: Observation
@@ -134,14 +126,6 @@ class SubjectError(Observation):
     def equation(self) -> str:
         return f"{self.error.equation}, sd_i = sd exp(omega_sigma z_i), z_i ~ N(0, 1)"
 
-    @property
-    def logs(self) -> bool:
-        return on_logs(self.error)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return reads_of(self.error)
-
     def bound(self, rows: ObservedRows) -> SubjectError:
         """With the standard normal vector raw_sigma [N], one for each subject, as the last prior."""
         raw = dist.Normal(0.0, 1.0).expand([len(rows.subjects)]).to_event(1)
@@ -150,9 +134,6 @@ class SubjectError(Observation):
 
     def sites(self, observable: str) -> list[str]:
         return _without_raw(super().sites(observable), observable)
-
-    def check(self, rows: ObservedRows) -> list[str]:
-        return self.error.check(rows)
 
     def told(self, rows: ObservedRows) -> list[str]:
         return self.error.told(rows)

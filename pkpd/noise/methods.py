@@ -15,9 +15,8 @@ from pkpd.noise import told
 from pkpd.noise.grouped import GroupedError, SubjectError, inside
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import Measurement
-from pkpd.noise.residual import ResidualError
 from pkpd.noise.tails import log_below
-from pkpd.noise.wrapped import missing, need_error, plain, previous_row, residual_scale, where
+from pkpd.noise.wrapped import ErrorWith, missing, need_error, plain, previous_row, residual_scale, where
 
 METHODS = {
     "M1": "BLQ rows are left out (for comparison only)",
@@ -63,16 +62,10 @@ class LimitedMeasurement(Measurement):
 
 
 @dataclass(frozen=True, eq=False)
-class LimitedError(Observation):
+class LimitedError(ErrorWith):
     """A residual error with its BLQ rows treated by a named method; see `limits_by`."""
 
-    error: ResidualError
-    method: str
-    priors: tuple[tuple[str, Any], ...]
-    kind: str
-    equation: str
-    logs: bool
-    scaled: bool = True
+    method: str = ""
 
     def check(self, rows: ObservedRows) -> list[str]:
         return [*self.error.check(rows), *self._check_method(rows)]
@@ -166,4 +159,4 @@ def limits_by(error: Observation, method: str = "M3") -> Any:
     if method == "M3":
         return error
     equation = f"{error.equation}; {METHODS[method]}"
-    return LimitedError(error, method, error.priors, f"{error.kind}, {method}", equation, error.logs)
+    return LimitedError(error, error.priors, f"{error.kind}, {method}", equation, method=method)

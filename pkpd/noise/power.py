@@ -17,7 +17,7 @@ from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import TINY
 from pkpd.noise.residual import ResidualError
 from pkpd.noise.student_tails import student_log_below, student_log_between, student_log_density
-from pkpd.noise.wrapped import need_error, need_prior, plain, residual_scale
+from pkpd.noise.wrapped import ErrorWith, need_error, need_prior, plain, residual_scale
 
 
 def power_error(sd: Any, power: Any) -> ResidualError:
@@ -73,18 +73,8 @@ class StudentMeasurement(dist.Distribution):
 
 
 @dataclass(frozen=True, eq=False)
-class StudentError(Observation):
+class StudentError(ErrorWith):
     """A residual error with Student's t in place of the normal; see `student_error`."""
-
-    error: ResidualError
-    priors: tuple[tuple[str, Any], ...]
-    kind: str
-    equation: str
-    logs: bool
-    scaled: bool = True
-
-    def check(self, rows: ObservedRows) -> list[str]:
-        return self.error.check(rows)
 
     def law(self, f: Any, values: list, rows: ObservedRows, also: Any) -> StudentMeasurement:
         mean, sd = self.error.mean_sd(f, values[:-1])
@@ -112,4 +102,4 @@ def student_error(error: Observation, df: Any) -> Any:
     if isinstance(df, (int, float)) and df > 1e4:
         raise FitError(f"student_error(df={df:g}): at this many degrees of freedom the law is the normal; leave student_error out.")
     equation = error.equation.replace("N(0, ", "t(df, ")
-    return StudentError(error, (*error.priors, ("df", df)), f"Student t, {error.kind}", equation, error.logs)
+    return StudentError(error, (*error.priors, ("df", df)), f"Student t, {error.kind}", equation)

@@ -15,7 +15,7 @@ from pkpd.noise.grouped import GroupedError, SubjectError, inside
 from pkpd.noise.law import Observation, ObservedRows
 from pkpd.noise.measurement import Measurement
 from pkpd.noise.residual import ResidualError
-from pkpd.noise.wrapped import need_error, need_prior, plain, previous_row, residual_scale, where
+from pkpd.noise.wrapped import ErrorWith, need_error, need_prior, plain, previous_row, residual_scale, where
 
 
 class SerialMeasurement(dist.Distribution):
@@ -65,15 +65,8 @@ class SerialMeasurement(dist.Distribution):
 
 
 @dataclass(frozen=True, eq=False)
-class AutoregressiveError(Observation):
+class AutoregressiveError(ErrorWith):
     """A residual error with serial correlation in a subject; see `autoregressive`."""
-
-    error: ResidualError
-    priors: tuple[tuple[str, Any], ...]
-    kind: str
-    equation: str
-    logs: bool
-    scaled: bool = True
 
     def check(self, rows: ObservedRows) -> list[str]:
         _, before = previous_row(rows)
@@ -117,7 +110,7 @@ def autoregressive(error: Observation, tau: Any) -> Any:
     error = need_error("autoregressive", error)
     need_prior("autoregressive", "tau", tau, example="dist.LogNormal(1.0, 1.0)")
     equation = f"{error.equation}; corr = exp(-dt / tau) within a subject"
-    return AutoregressiveError(error, (*error.priors, ("tau", tau)), f"AR(1), {error.kind}", equation, error.logs)
+    return AutoregressiveError(error, (*error.priors, ("tau", tau)), f"AR(1), {error.kind}", equation)
 
 
 class PairedMeasurement(Measurement):

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
 from numpyro.distributions import Distribution
 
 from pkpd.errors import FitError
-from pkpd.noise.law import ObservedRows
+from pkpd.noise.law import Observation, ObservedRows, on_logs, reads_of
 from pkpd.noise.measurement import TINY
 from pkpd.noise.residual import ResidualError
+
+
+class Around(Observation):
+    """An observation whose law is built around that of another one, its field `error`: scale, checks and what it reads are those."""
+
+    if TYPE_CHECKING:  # a field of the frozen subclasses
+
+        @property
+        def error(self) -> Any: ...
+
+    @property
+    def logs(self) -> bool:
+        return on_logs(self.error)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return reads_of(self.error)
+
+    def check(self, rows: ObservedRows) -> list[str]:
+        return self.error.check(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorWith(Around):
+    """Fields of an observation that changes the law of one plain residual error."""
+
+    error: ResidualError
+    priors: tuple[tuple[str, Any], ...]
+    kind: str
+    equation: str
+    scaled: bool = True
 
 
 def need_error(word: str, error: Any, name: str = "error") -> ResidualError:

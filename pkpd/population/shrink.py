@@ -20,6 +20,8 @@ from numpyro.distributions import Distribution
 from pkpd.errors import FitError
 
 PER_SUBJECT, COEFFICIENT = ("raw_", "missing_"), "raw_beta_"
+KEPT = ("raw_", "chol_", "local_", "missing_")
+"""Sites that a fit keeps besides those of its tables: with those they are all that was sampled."""
 SHARED = ("shrink_", "local_", "slab_")
 
 

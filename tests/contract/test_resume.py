@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pkpd import FitError, sample
+from pkpd import sample
 from pkpd.inference import chain, checkpoint
 from pkpd.inference.checkpoint import Checkpoint, differences
 from pkpd.inference.run import _geometry
@@ -59,14 +59,18 @@ def test_another_fit_is_set_aside_with_a_sentence(tmp_path, caplog):
     assert differences({"data": {"sha256": "a"}}, {"data": {"sha256": "b"}}) == "data sha256 a, now b"
 
 
-def test_another_density_is_refused(tmp_path):
+def test_another_density_or_number_of_unknowns_is_set_aside(tmp_path, caplog):
     place = tmp_path / "unfinished"
-    _geometry(Space(small.problem()), Checkpoint(place, {}))
-    changed = small.problem(
-        population=small.population(V=small.lognormal(small.dist.LogNormal(2.0, 0.7), between=small.dist.HalfNormal(0.5)))
-    )
-    with pytest.raises(FitError, match=r"has another density at its start .* Remove that folder to begin anew"):
-        _geometry(Space(changed), Checkpoint(place, {}))
+    first = _geometry(Space(small.problem()), Checkpoint(place, {}))
+    law = small.lognormal(small.dist.LogNormal(2.0, 0.7), between=small.dist.HalfNormal(0.5))
+    changed = Space(small.problem(population=small.population(V=law)))
+    found = _geometry(changed, Checkpoint(place, {}))
+    assert f"is another one (-log density at its start {first.potential:.10g}, now " in caplog.text
+    assert "the model, data or priors have changed); it is kept as unfinished.earlier-" in caplog.text
+    assert found.potential == _geometry(changed, Checkpoint(place, {})).potential != first.potential
+    _geometry(Space(small.problem(population=small.population(V=small.lognormal(small.dist.LogNormal(2.0, 0.7))))), Checkpoint(place, {}))
+    assert "is another one (17 unknowns, now 10); it is kept as unfinished.earlier-" in caplog.text
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.slow

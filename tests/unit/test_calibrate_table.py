@@ -41,6 +41,16 @@ def test_the_verdict_is_a_sentence():
     )
 
 
+def test_a_chain_that_never_moved_is_no_evidence():
+    lines = table()
+    lines.loc[[7, 30], "divergences"] = 200
+    found = Calibration(lines, 99)
+    assert found.stuck == [7, 30] and not found.calibrated
+    assert found.verdict.startswith(
+        "NOT calibrated: in 2 of 100 replicates the chain never left the truth (7, 30), and those ranks say nothing; by ranks alone it would be (overall p = "
+    )
+
+
 def test_what_weakens_the_verdict_is_said():
     found = Calibration(table(n=20, ess=12.0, divergences=2), 99).notes
     assert found == [
