@@ -72,8 +72,8 @@ def _integrated(fit: Any) -> dict[str, np.ndarray]:
     return {str(s): values[:, i] for i, s in enumerate(found["subject"].values)}
 
 
-def who_is_influential(table: pd.DataFrame) -> str:
-    """One sentence on `subject_scores`.
+def who_is_influential(table: pd.DataFrame, *, integrated: bool = False) -> str:
+    """One sentence on `subject_scores`, made with the same `integrated`.
 
     >>> who_is_influential(pd.DataFrame([("P1", 8, -9.1, 0.4, False)], columns=COLUMNS))
     'No subject is influential: every Pareto-k is below 0.7.'
@@ -83,4 +83,9 @@ def who_is_influential(table: pd.DataFrame) -> str:
         return f"No subject is influential: every Pareto-k is below {INFLUENTIAL}."
     who = ", ".join(f"{s} (k {k:.2f})" for s, k in zip(far["subject"].head(3), far["pareto_k"].head(3), strict=True))
     more = f" and {len(far) - 3} more" if len(far) > 3 else ""
-    return f"{len(far)} of {len(table)} subjects are influential: {who}{more}; re-weighting cannot stand for a fit without one of them."
+    if integrated:
+        return f"{len(far)} of {len(table)} subjects are influential: {who}{more}; re-weighting cannot stand for a fit without one of them."
+    return (
+        f"Pareto-k is above {INFLUENTIAL} for {len(far)} of {len(table)} subjects: {who}{more}. Leaving one out also frees its own random effects, so this "
+        "does not tell who moves the population; subject_scores(fit, integrated=True) does."
+    )

@@ -16,7 +16,7 @@ ALPHAS = (0.8, 1.25)
 SENSITIVE = 0.05
 """Sensitivity from which a parameter counts as moved: a normal posterior whose mean moves by 0.3 sd when a density is squared (Kallioinen et al. 2024)."""
 COLUMNS = ["name", "prior", "likelihood", "shift", "diagnosis"]
-FINE, CONFLICT, WEAK = "", "prior and data disagree", "prior strong, data weak"
+FINE, BOTH, WEAK = "", "prior and data both move it", "prior strong, data weak"
 
 
 def sensitivity_table(fit: Any) -> pd.DataFrame:
@@ -24,7 +24,7 @@ def sensitivity_table(fit: Any) -> pd.DataFrame:
 
     The posterior is re-weighted by prior^(a - 1), and by likelihood^(a - 1), for a = 0.8 and 1.25, with Pareto-smoothed weights; the sensitivity is the
     cumulative Jensen-Shannon distance that this makes per doubling of a, by ArviZ. `shift` is how far the mean moves from the weaker prior to the
-    stronger, in posterior sds. Above 0.05 both ways: "prior and data disagree"; to the prior alone: "prior strong, data weak". The priors of typical
+    stronger, in posterior sds. Above 0.05 both ways: "prior and data both move it"; to the prior alone: "prior strong, data weak". The priors of typical
     values are scaled on their unconstrained scale; random effects are not, being part of the model. The likelihood is known at the thinned draws of a
     fit, 400 at most.
     Raises `FitError` for a fit made before the prior's density was stored.
@@ -49,11 +49,11 @@ def diagnosis(prior: float, likelihood: float) -> str:
     """What the two sensitivities say together.
 
     >>> diagnosis(0.2, 0.3), diagnosis(0.2, 0.01), diagnosis(0.01, 0.3)
-    ('prior and data disagree', 'prior strong, data weak', '')
+    ('prior and data both move it', 'prior strong, data weak', '')
     """
     if prior < SENSITIVE:
         return FINE
-    return CONFLICT if likelihood >= SENSITIVE else WEAK
+    return BOTH if likelihood >= SENSITIVE else WEAK
 
 
 def _tree(posterior: xr.Dataset, **more: xr.Dataset) -> xr.DataTree:

@@ -9,6 +9,7 @@ main { max-width: 1120px; margin: 0 auto; padding: 0 24px 64px; background: whit
 .banner.good { background: var(--good); }
 .banner.bad { background: var(--bad); }
 .banner.warn { background: var(--warn); }
+.unseen { margin: 14px 0 0; }
 .banner strong { font-size: 1.35em; display: block; }
 .banner ul { margin: 6px 0 0; padding-left: 20px; }
 h1 { font-size: 1.7em; margin: 26px 0 2px; }

@@ -22,4 +22,4 @@ def identified_box(fit: Any, facts: Facts) -> Markup:
     if not found:
         return element("p", NONE, class_="note") if facts.converged else Markup("")
     first = [] if facts.converged else [element("p", PERHAPS)]
-    return element("div", element("strong", "NOT IDENTIFIED"), *first, bullets([d.sentence for d in found]), class_="warn-word")
+    return element("div", element("strong", "NOT IDENTIFIED"), *first, bullets([d.sentence for d in found]), class_="warn-word unseen")

@@ -6,14 +6,15 @@ from typing import Any
 
 from pkpd.diagnostics.layout import absent
 from pkpd.diagnostics.loo import subject_scores, who_is_influential
-from pkpd.diagnostics.sensitivity import CONFLICT, SENSITIVE, sensitivity_table
+from pkpd.diagnostics.sensitivity import SENSITIVE, sensitivity_table
 from pkpd.report.facts import Facts
 from pkpd.report.sections import WITHHELD
 from pkpd.report.tags import Markup, element, section, table
 
 SENSITIVITY = (
     "Prior and likelihood raised to powers of 0.8 and 1.25 by re-weighting the draws (power-scaling, Kallioinen et al. 2024). "
-    f"Above {SENSITIVE:g} a parameter moves. Moving with both: prior and data pull apart; moving with the prior alone: the data say little. "
+    f"Above {SENSITIVE:g} a parameter moves. With both: the prior counts, as an informative one is meant to, or the data contradict it (then the "
+    "shift is large); with the prior alone: the data say little. "
     "shift: of the mean from the weaker prior to the stronger, in posterior sds. Priors of random effects belong to the model and are not scaled."
 )
 SUBJECTS = (
@@ -36,7 +37,7 @@ def sensitivity_section(fit: Any, facts: Facts) -> Markup:
 
 
 def _word(diagnosis: str) -> Any:
-    return element("span", diagnosis, class_="bad-word" if diagnosis == CONFLICT else "warn-word") if diagnosis else ""
+    return element("span", diagnosis, class_="warn-word") if diagnosis else ""
 
 
 def influence_section(fit: Any, facts: Facts) -> Markup:

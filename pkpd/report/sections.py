@@ -22,8 +22,12 @@ def banner(facts: Facts) -> Markup:
             "strong", facts.headline if facts.converged or "NOT CONVERGED" in facts.headline.upper() else f"NOT CONVERGED. {facts.headline}"
         ),
         bullets(facts.reasons) if facts.reasons else "",
-        class_="banner good" if facts.converged else "banner bad",
+        class_=f"banner {_colour(facts)}",
     )
+
+
+def _colour(facts: Facts) -> str:
+    return ("warn" if "NOT IDENTIFIED" in facts.headline else "good") if facts.converged else "bad"
 
 
 def heading(facts: Facts) -> Markup:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 
-import jax.monitoring
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,25 +11,10 @@ import pytest
 from pkpd import calibrate
 from pkpd.cli import main
 from pkpd.inference.calibrate_replicate import replicate
-from tests.contract.test_compiled_once import EVENT
+from tests.compiled import compiled
 from tests.statistics.test_calibrate import conjugate, of_conjugate
 
 TIMES = ["seconds", "cpu_seconds"]
-
-
-def compiled(run) -> int:
-    count = 0
-
-    def listen(event: str, _: float, **__: object) -> None:
-        nonlocal count
-        count += event == EVENT
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        run()
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
-    return count
 
 
 def test_one_compilation_serves_all_replicates():

@@ -1,27 +1,19 @@
 """Example 504 of Bauer 2019 against NONMEM's NUTS run: the same model with wide priors, so the posteriors agree coefficient by coefficient."""
 
-import importlib.util
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from pkpd import sample
+from pkpd.cli.fitfile import load_problem
 
 pytestmark = pytest.mark.slow
 SITES = ["CL", "V", "beta_CL_WT", "beta_V_WT", "beta_CL_AGE", "beta_V_AGE", "beta_CL_SEX", "beta_V_SEX"]  # THETA1 to THETA8
 
 
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def fit(root, reference_data):
-    return sample(load(root / "fits" / "bauer504.py").problem(quick=False), seed=1, progress=False)
+    return sample(load_problem(root / "fits" / "bauer504.py")(quick=False), seed=1, progress=False)
 
 
 @pytest.fixture(scope="module")

@@ -5,28 +5,20 @@ Two published numbers are no targets. The Laplace estimates lie 6.2 above the im
 Omega(3,3) = 0.11, on which it leans: our posterior has Omega(3,3) near 0.06 and a residual sd one standard error higher, 0.297 against 0.274.
 """
 
-import importlib.util
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from pkpd import sample
+from pkpd.cli.fitfile import load_problem
 
 pytestmark = pytest.mark.slow
 SITES = ["CL", "V1", "Q", "V2"]  # THETA1 to THETA4 are their logarithms
 
 
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def problem(root, reference_data):
-    return load(root / "fits" / "bauer_m3.py").problem(quick=False)
+    return load_problem(root / "fits" / "bauer_m3.py")(quick=False)
 
 
 @pytest.fixture(scope="module")

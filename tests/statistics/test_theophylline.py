@@ -1,23 +1,15 @@
 """The theophylline posterior against R's nlme: the same model, so medians lie within half a posterior sd of the maximum-likelihood estimates."""
 
-import importlib.util
-
 import pandas as pd
 import pytest
 
 from pkpd import sample
-
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from pkpd.cli.fitfile import load_problem
 
 
 @pytest.fixture(scope="module")
 def fit(root):
-    return sample(load(root / "fits" / "theophylline.py").problem(quick=True), seed=1, progress=False)
+    return sample(load_problem(root / "fits" / "theophylline.py")(quick=True), seed=1, progress=False)
 
 
 def test_it_converges(fit):

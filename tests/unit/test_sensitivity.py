@@ -28,7 +28,7 @@ def normal_tree(prior_mean: float, data_sd: float, seed: int = 0) -> xr.DataTree
 
 
 @pytest.mark.parametrize(
-    ("prior_mean", "data_sd", "said"), [(0.0, 0.1, ""), (0.0, 5.0, "prior strong, data weak"), (6.0, 1.0, "prior and data disagree")]
+    ("prior_mean", "data_sd", "said"), [(0.0, 0.1, ""), (0.0, 5.0, "prior strong, data weak"), (6.0, 1.0, "prior and data both move it")]
 )
 def test_the_diagnosis_is_the_one_that_was_planted(prior_mean, data_sd, said):
     assert sensitivity_table(normal_tree(prior_mean, data_sd))["diagnosis"].tolist() == [said]
@@ -66,7 +66,10 @@ def test_a_subject_the_posterior_hangs_on_is_named():
     assert table["subject"].tolist() == ["a", "b"]
     assert table["influential"].tolist() == [False, True]
     assert table.loc[0, "log_score"] == pytest.approx(values[..., 0].mean(), abs=0.01)  # second order: half the variance, 1e-3
-    assert who_is_influential(table).startswith("1 of 2 subjects are influential: b (k ")
+    assert who_is_influential(table, integrated=True).startswith("1 of 2 subjects are influential: b (k ")
+    said = who_is_influential(table)
+    assert said.startswith("Pareto-k is above 0.7 for 1 of 2 subjects: b (k ")
+    assert said.endswith("so this does not tell who moves the population; subject_scores(fit, integrated=True) does.")
 
 
 def test_epsilon_shrinkage_is_one_less_the_sd():
