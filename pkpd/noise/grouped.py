@@ -97,7 +97,7 @@ def by_group(error: Observation, column: str) -> GroupedError:
 
     `error`: any residual error, or student_error, limits_by, autoregressive, correlated or by_subject of one; each level takes the prior of its
     sigma, independently (a power, df, tau or rho is shared). `column`: a covariate of numbers, by name.
-    Sites: sigma_<column>_<level>_<observable> (and sigma_add_... of a combined error). Raises `FitError`.
+    Sites: `sigma_<column>_<level>_<observable>` (and `sigma_add_...` of a combined error). Raises `FitError`.
     Source: Mould & Upton 2013 (pooled studies and assays).
 
     >>> import numpyro.distributions as dist

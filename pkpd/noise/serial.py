@@ -93,7 +93,7 @@ class AutoregressiveError(ErrorWith):
 
 
 def autoregressive(error: Observation, tau: Any) -> Any:
-    """Serial correlation of a subject's residuals in continuous time: corr(z_j, z_k) = exp(-|t_j - t_k| / tau), z = e / sd.
+    """Serial correlation of a subject's residuals in continuous time: corr(z_j, z_k) = exp(-abs(t_j - t_k) / tau), z = e / sd.
 
     `error`: any plain residual error, or by_group or by_subject of one. `tau`: prior of the correlation time in h, or a number above 0; times may be
     irregular, not equal.

@@ -27,8 +27,8 @@ def default_priors(
 ) -> Population:
     """A population with a weak prior around the typical value v of each parameter; a start to be looked at, every line an assumption.
 
-    Above 0: LogNormal(log v, spread). Between 0 and 1: Beta(4 v, 4 (1 - v)). Real: Normal(v, max(|v|, 1) spread), the 1 in the parameter's own unit. A typical
-    value of 0 that may not be negative is fixed. `vary` names parameters that differ between subjects, with omega ~ HalfNormal(between); `fixed` those
+    Above 0: LogNormal(log v, spread). Between 0 and 1: Beta(4 v, 4 (1 - v)). Real: Normal(v, max(abs v, 1) spread), the 1 in the parameter's own unit. A
+    typical value of 0 that may not be negative is fixed. `vary` names parameters that differ between subjects, with omega ~ HalfNormal(between); `fixed` those
     held at their typical value. Each line carries its source, which the report prints, and is logged; `prior_table` shows them all.
     Raises `FitError` for a name that is not known, or stands in both, and for a spread that is not positive.
 
