@@ -6,7 +6,7 @@ from typing import Any
 
 from pkpd.diagnostics.layout import absent, need, population_names
 from pkpd.inference.identified import Direction, unseen_in
-from pkpd.inference.problem import RESERVED
+from pkpd.inference.problem_checks import RESERVED
 
 
 def not_identified(fit: Any) -> list[Direction]:

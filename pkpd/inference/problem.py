@@ -11,24 +11,21 @@ import numpy as np
 from numpyro.distributions import Distribution
 
 from pkpd.data import Cohort
-from pkpd.errors import FitError, choices
+from pkpd.errors import FitError
 from pkpd.inference.joint import bound
-from pkpd.inference.missing_covariates import wrong_missing
 from pkpd.inference.observed_rows import observed_rows
-from pkpd.inference.over_time import fitted_model, levels, wrong_columns, wrong_levels
+from pkpd.inference.over_time import fitted_model, levels
+from pkpd.inference.problem_checks import wrong_noise, wrong_parameters, wrong_rows
 from pkpd.inference.published import Published
-from pkpd.inference.summary_checks import check_shape, observables
+from pkpd.inference.summary_checks import check_shape
 from pkpd.model import Model, Predictor, predictor
 from pkpd.model.varying import VaryingModel
-from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs, reads_of
+from pkpd.noise import Observation, ObservedRows, ResidualError, on_logs
 from pkpd.population import Population
 from pkpd.population.draw import columns
 from pkpd.population.shrink import Horseshoe
 from pkpd.population.table import in_words
 from pkpd.solve import Solver
-
-RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_", "tau_", "lambda_", "df_")
-RESERVED += ("share_", "shift_", "split_", "subpopulation", "shrink_", "local_", "slab_", "missing_")
 
 
 @dataclass(frozen=True)
@@ -91,60 +88,15 @@ class FitProblem:
 
     def __post_init__(self) -> None:
         check_shape(self.summaries)
-        wrong = [*self._wrong_parameters(), *self._wrong_noise()]
+        wrong = [*wrong_parameters(self), *wrong_noise(self)]
         if wrong:
             raise FitError(f"{self.name}: " + " ".join(wrong))
-        wrong = self._wrong_rows()
+        wrong = wrong_rows(self)
         if wrong:
             more = f" ({len(wrong) - 5} more like these.)" if len(wrong) > 5 else ""
             raise FitError(f"{self.name}: " + " ".join(wrong[:5]) + more)
         if self.summaries:
             _ = self.published
-
-    def _wrong_parameters(self) -> list[str]:
-        found = []
-        for name, spec in self.population.parameters.items():
-            if name not in self.model.param_names:
-                found.append(f"Population names '{name}', which {self.model.name} does not have. {choices(name, self.model.param_names)}")
-                continue
-            like = [x for x in RESERVED if name.startswith(x)]
-            if like:
-                found.append(f"'{name}' begins like a site of the fit ({like[0]}...); give the parameter another name.")
-            support = self.model.param(name).support
-            wants = {"positive": ("log",), "nonnegative": ("log", "identity"), "unit": ("logit",), "real": ("identity", "log", "logit")}[
-                support
-            ]
-            if spec.own is not None:
-                if not spec.own.within(support):
-                    found.append(
-                        f"'{name}' has support '{support}' and its transform {spec.own.words} has values {spec.own.told}; take one inside."
-                    )
-            elif spec.tied_to is None and spec.value is None and spec.scale not in wants:
-                word = {"log": "lognormal", "logit": "logit_normal", "identity": "normal"}[wants[0]]
-                found.append(f"'{name}' has support '{support}'; use {word}(...), not the {spec.scale} scale.")
-            given = np.ndim(spec.centred) and len(spec.centred)
-            if given and given != len(self.cohort.subjects):
-                found.append(
-                    f"'{name}' has {given} centring weights and {self.cohort.name} has {len(self.cohort.subjects)} subjects; "
-                    "give one for each in the order of cohort.subjects, or one number."
-                )
-            for e in spec.effects:
-                if e.covariate not in self.cohort.covariates:
-                    found.append(
-                        f"'{name}' has an effect of {e.covariate}, which the cohort does not carry. {choices(e.covariate, list(self.cohort.covariates))}"
-                    )
-        wrong = [check(self.model, self.population, self.cohort) for check in (wrong_levels, wrong_missing)]
-        return found + wrong_columns(self.population, self.cohort) + [text for texts in wrong for text in texts]
-
-    def _wrong_noise(self) -> list[str]:
-        measured = sorted(set(self.cohort.observations.loc[self.cohort.observations["scored"].astype(bool), "observable"]))
-        known = [*measured, *(o for o in observables(self.summaries) if o not in measured)]
-        found = [f"noise names '{o}', which is not measured here. {choices(o, known)}" for o in self.noise if o not in known]
-        return found + [
-            f"'{o}' is measured but has no residual error; add noise['{o}'] = lognormal_error(...)."
-            for o in measured
-            if o not in self.noise
-        ]
 
     @cached_property
     def fitted_model(self) -> Model:
@@ -216,30 +168,6 @@ class FitProblem:
         """Whether all rows are one normal law: residual errors alone, and subjects of one kind."""
         return self.residual_only and self.population.mixture is None
 
-    def _wrong_rows(self) -> list[str]:
-        """What the observations cannot score; and other observables that they read and the model does not have."""
-        known = self.model.observable_names
-        found = [
-            f"noise['{o}'] reads '{r}', which {self.model.name} does not observe. {choices(r, known)}"
-            for o in self.observed_names
-            for r in reads_of(self.noise[o])
-            if r not in known
-        ]
-        found += [text for o in self.observed_names for text in _wrong_partner(self.noise, o)]
-        found += [text for o in self.observed_names for text in self.observations[o].check(self.observed_rows[o])]
-        own = {
-            f"{word}_{n}": n
-            for n, v in self.population.parameters.items()
-            for word in ("tau", "df")
-            if isinstance(getattr(v, word), Distribution)
-        }
-        return found + [
-            f"'{s}' stands for the random effects of the parameter '{own[s]}' and for the residual of '{o}'; rename one of them."
-            for o in self.observed_names
-            for s in self.observations[o].sites(o)
-            if s in own
-        ]
-
     @cached_property
     def population_sites(self) -> list[str]:
         return self.population.sites(self.design) + [s for o in self.observed_names for s in self.observations[o].sites(o)]
@@ -293,20 +221,3 @@ class FitProblem:
                 if site == f"{prefix}_{o}":
                     return prior
         return None
-
-
-def _wrong_partner(noise: Mapping[str, Observation], observable: str) -> list[str]:
-    """A residual correlated with that of another observable must name the residual error that this one has."""
-    inner: Any = noise[observable]
-    while not hasattr(inner, "other_error") and hasattr(inner, "error"):
-        inner = inner.error
-    stated, other = getattr(inner, "other_error", None), getattr(inner, "other", "")
-    if stated is None or other not in noise:
-        return []
-    has = noise[other]
-    if type(has) is ResidualError and [p for p, _ in has.priors] == [p for p, _ in stated.priors] and has.equation == stated.equation:
-        return []
-    return [
-        f"noise['{observable}'] is correlated with '{other}' as {stated.kind}, and noise['{other}'] is {has.kind}; "
-        f"give both the same plain residual error."
-    ]

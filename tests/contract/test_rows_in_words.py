@@ -174,7 +174,7 @@ def test_a_wrapped_lognormal_refuses_values_that_have_no_logarithm():
 
 
 def test_a_pair_must_name_the_residual_error_its_partner_has():
-    from pkpd.inference.problem import _wrong_partner
+    from pkpd.inference.problem_checks import _wrong_partner
 
     plain = lognormal_error(0.3)
     noise = {"cp": by_group(correlated(plain, with_="cq", other_error=plain, correlation=0.5), "ASSAY"), "cq": lognormal_error(0.2)}
