@@ -125,6 +125,7 @@ def detected():
     )
 
 
+@pytest.mark.slow
 def test_detection_only_data_go_through_a_whole_fit():
     fit = sample(detected(), seed=2, progress=False)
     assert {"sigma_cp", "fp_cp", "CL"} <= set(fit.summary["name"])

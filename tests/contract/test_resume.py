@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ import xarray as xr
 from pkpd import sample
 from pkpd.inference import chain, checkpoint
 from pkpd.inference.checkpoint import Checkpoint, differences
-from pkpd.inference.run import _geometry
+from pkpd.inference.geometry import Geometry
+from pkpd.inference.run import _changed
 from pkpd.inference.space import Space
 from tests import small
 
@@ -59,18 +61,25 @@ def test_another_fit_is_set_aside_with_a_sentence(tmp_path, caplog):
     assert differences({"data": {"sha256": "a"}}, {"data": {"sha256": "b"}}) == "data sha256 a, now b"
 
 
-def test_another_density_or_number_of_unknowns_is_set_aside(tmp_path, caplog):
-    place = tmp_path / "unfinished"
-    first = _geometry(Space(small.problem()), Checkpoint(place, {}))
+def test_another_density_or_number_of_unknowns_is_told(tmp_path, caplog):
+    """From a start written by hand: what differs, in the words that the folder is set aside with."""
+    space = Space(small.problem())
+    start, weights = space.start(space.full_weights), space.full_weights
+    kept = Geometry(start, np.eye(space.size), weights, float(space.potential(start, weights)), np.eye(space.size))
+    assert _changed(space, kept) == ""
+    assert "-log density at its start nan, now " in _changed(space, replace(kept, potential=np.nan))
     law = small.lognormal(small.dist.LogNormal(2.0, 0.7), between=small.dist.HalfNormal(0.5))
-    changed = Space(small.problem(population=small.population(V=law)))
-    found = _geometry(changed, Checkpoint(place, {}))
-    assert f"is another one (-log density at its start {first.potential:.10g}, now " in caplog.text
-    assert "the model, data or priors have changed); it is kept as unfinished.earlier-" in caplog.text
-    assert found.potential == _geometry(changed, Checkpoint(place, {})).potential != first.potential
-    _geometry(Space(small.problem(population=small.population(V=small.lognormal(small.dist.LogNormal(2.0, 0.7))))), Checkpoint(place, {}))
-    assert "is another one (17 unknowns, now 10); it is kept as unfinished.earlier-" in caplog.text
-    assert len(list(tmp_path.iterdir())) == 3
+    words = _changed(Space(small.problem(population=small.population(V=law))), kept)
+    assert words.startswith(f"-log density at its start {kept.potential:.10g}, now ")
+    assert words.endswith(": the model, data or priors have changed")
+    fewer = Space(small.problem(population=small.population(V=small.lognormal(small.dist.LogNormal(2.0, 0.7)))))
+    assert _changed(fewer, kept) == "17 unknowns, now 10"
+    place = Checkpoint(tmp_path / "unfinished", {})
+    place.keep_geometry(kept)
+    place.set_aside(words)
+    place.set_aside(words)  # within the same second
+    assert place.geometry() is None and len(list(tmp_path.iterdir())) == 3
+    assert f"is another one ({words}); it is kept as unfinished.earlier-" in caplog.text
 
 
 @pytest.mark.slow

@@ -112,6 +112,7 @@ def test_with_priors_the_log_density_is_added(uneven):
     assert both.value == pytest.approx(plain.value - 2 * logs) and "penalised" in str(both) and "priors left out" in str(plain)
 
 
+@pytest.mark.slow
 def test_a_spread_of_zero_is_a_boundary_and_the_rest_keep_their_errors():
     """All subjects have the same mean, so that omega = 0: V = exp(-mean), sigma^2 = SS / (N n), var(ln V) = sigma^2 / (N n)."""
     problem = problem_of((4,) * 6, alike=True)

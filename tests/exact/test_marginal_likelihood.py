@@ -78,7 +78,7 @@ def test_laplace_takes_censored_rows_and_is_near_the_integral(censored):
     [
         pytest.param("measured", "FO", marks=pytest.mark.slow),
         ("measured", "FOCEI"),
-        ("censored", "Laplace"),
+        pytest.param("censored", "Laplace", marks=pytest.mark.slow),
         pytest.param("censored", "exact", marks=pytest.mark.slow),
     ],
 )

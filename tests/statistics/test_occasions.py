@@ -67,6 +67,7 @@ def test_an_effect_of_a_covariate_that_changes():
     np.testing.assert_allclose(f, 5.0 * np.exp(-own / 20.0 * (time - 168.0 * occasion)), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_spread_between_occasions_is_recovered():
     """Simulated without spread between subjects; the truth 0.4 lies within 3 posterior sd of the mean (false alarm below 0.3 %, fixed seeds)."""
     fit = sample(problem(), seed=3, progress=False)

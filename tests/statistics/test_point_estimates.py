@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from pkpd import Population, lognormal, maximise, objective, proportional_error, read_cohort, simulate
+from pkpd.cli.fitfile import load_problem
 from pkpd.models.classic import one_compartment_iv
 from tests.small import UNITS, problem
-from tests.statistics.test_theophylline import load
 
 SAEMIX = {
     "ka": 1.590739,
@@ -28,7 +28,7 @@ SAEMIX = {
 
 @pytest.fixture(scope="module")
 def theophylline(root):
-    p = load(root / "fits" / "theophylline.py").problem(quick=True)
+    p = load_problem(root / "fits" / "theophylline.py")(quick=True)
     return p, maximise(p, "FOCEI")
 
 

@@ -110,6 +110,7 @@ def test_a_fit_keeps_each_summary_and_says_of_whom_and_how_well_it_was_integrate
     assert fit().provenance["summaries"]["draws"] == group.attrs["error_draws"]
 
 
+@pytest.mark.slow
 def test_the_certificate_weighs_rows_and_summaries() -> None:
     """The same draws through the same solver: rows and summaries of the tree are the certificate's log-likelihood."""
     tree, weights = fit().tree, {n: jnp.asarray(w) for n, w in fit().centring.items()}
@@ -200,6 +201,7 @@ def test_occasions_and_levels_that_the_cohort_lacks_are_refused() -> None:
     assert "beta_CL_SEX" in ask(by_sex, replace(ARM, covariates={"SEX": 1})).population_sites
 
 
+@pytest.mark.slow
 def test_an_observable_of_papers_only_has_its_residual_error_in_the_fit() -> None:
     model = load_model("indirect_response_I")
     table = small.records(2).assign(CMT=lambda t: np.where(t["EVID"] == 1, "oral", ""))

@@ -6,6 +6,8 @@ import pytest
 from pkpd import sample
 from pkpd.cli.fitfile import load_problem
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fit(root):

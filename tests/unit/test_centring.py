@@ -15,6 +15,7 @@ def with_weights(centred):
     return small.problem(population=small.population(CL=lognormal(dist.LogNormal(1.0, 0.7), between=dist.HalfNormal(0.5), centred=centred)))
 
 
+@pytest.mark.slow
 def test_weights_given_by_subject_are_sampled_with_and_stored(caplog):
     problem = with_weights(GIVEN)
     with caplog.at_level("INFO", "pkpd"):
