@@ -30,10 +30,9 @@ class Block:
     joined: str | None = None
     columns: bool = True
 
-    def raw(self, population: Mapping[str, Any], u: Any) -> Any:
-        """The site's value from its columns of u [N, k]."""
-        value = u @ population[self.joined].T if self.joined else u
-        return value if self.columns else value[:, 0]
+    def raw(self, u: Any) -> Any:
+        """The site's value, non-centred, from its columns of u [N, k]."""
+        return u if self.columns else u[:, 0]
 
     def scale(self, population: Mapping[str, Any]) -> Any:
         """S [k, k]."""
@@ -55,7 +54,7 @@ class Effects:
         """The sampled sites of all subjects from u [N, K]."""
         found, first = {}, 0
         for b in self.blocks:
-            found[b.site] = b.raw(population, u[:, first : first + len(b.etas)])
+            found[b.site] = b.raw(u[:, first : first + len(b.etas)])
             first += len(b.etas)
         return found
 

@@ -123,9 +123,8 @@ def _raw(problem: FitProblem, sites: Mapping[str, Any], effects: Mapping[str, np
     found, start = {}, 0
     for name, e in effects.items():
         own, start = u[:, start : start + e.shape[-1]], start + e.shape[-1]
-        chol = sites.get(f"chol_{name.removeprefix('raw_')}")
         single = name.removeprefix("raw_") in problem.population.varying
-        found[name] = own @ chol.T if chol is not None else own[:, 0] if single else own
+        found[name] = own[:, 0] if single else own
     return found
 
 

@@ -148,12 +148,14 @@ class Program:
         return jax.jit(lambda u, frame, data: jax.lax.map(lambda x: one(x, frame, data), u))
 
     def _uncentred(self, trace: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
-        """What turns the log density of the sampler's random effects into that of non-centred ones, sum w_i log omega: the weights were chosen at the
+        """What turns the log density of the sampler's random effects into that of standard normals, sum w_i log s_i: the weights were chosen at the
         truth, and what is ranked may depend on a draw and the rows alone."""
-        found, parameters = 0.0, self.problem.population.parameters
-        for name in self.problem.population.varying:
-            if parameters[name].shape is None:  # a bent one is non-centred always
-                omega = trace[f"omega_{name}"]["value"] if f"omega_{name}" in trace else float(parameters[name].between)
+        population = self.problem.population
+        found = sum((trace[f"raw_{'_'.join(g.names)}"]["fn"].log_scale() for g in population.correlation), jnp.zeros(()))
+        grouped = {n for g in population.correlation for n in g.names}
+        for name in population.varying:
+            if population.parameters[name].shape is None and name not in grouped:  # a bent one is non-centred always
+                omega = trace[f"omega_{name}"]["value"] if f"omega_{name}" in trace else float(population.parameters[name].between)
                 found = found + jnp.sum(weights[name]) * jnp.log(omega)
         return found
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from pkpd.inference.checkpoint import EVERY, Checkpoint
+from pkpd.inference.geometry import Geometry
 from pkpd.inference.nuts import CHUNK, Info
 from pkpd.inference.problem import Sampler
 
@@ -29,10 +30,8 @@ class Done:
 class Chain:
     """Runs chain `number` chunk after chunk; begins where its checkpoint stands."""
 
-    begin: Callable
-    advance: Callable
-    refresh: Callable
-    size: int
+    kernel: Any
+    geometry: Geometry
     sampler: Sampler
     stop: threading.Event
     bar: Any
@@ -41,16 +40,17 @@ class Chain:
 
     def run(self, number: int, key: Any, device: Any) -> Done:
         schedule = [*warmup_chunks(self.sampler.warmup), *[(False, False)] * -(-self.sampler.draws // CHUNK)]
-        first, walk, done = self._start(number, key, device)
+        begin, advance, refresh = self.kernel.at(self.geometry, device)
+        first, walk, done = self._start(number, begin, key, device)
         last, wait = time.monotonic(), EVERY
         at = first
         for adapt, renew in schedule[first:]:
             if self.stop.is_set():
                 break
-            walk, info = self._chunk(walk, adapt)
+            walk, info = self._chunk(advance, walk, adapt)
             done.divergent += int(info.diverging.sum()) if adapt else 0
             done.rows += [] if adapt else [list(info)]
-            walk = self.refresh(walk) if renew else walk
+            walk = refresh(walk) if renew else walk
             at += 1
             if self.checkpoint is not None and time.monotonic() - last > wait:
                 last, wait = self._keep(number, at, walk, done)
@@ -59,10 +59,10 @@ class Chain:
         done.step = float(np.exp(walk.log_step_mean))
         return done
 
-    def _start(self, number: int, key: Any, device: Any) -> tuple[int, Any, Done]:
+    def _start(self, number: int, begin: Callable, key: Any, device: Any) -> tuple[int, Any, Done]:
         """Chunks done, the walk there, and its draws."""
         start, walk_key = jax.random.split(jax.device_put(key, device))
-        walk = self.begin(walk_key, 0.5 * jax.random.normal(start, (self.size,)))
+        walk = begin(walk_key, 0.5 * jax.random.normal(start, (self.kernel.size,)))
         kept = self.checkpoint.chain(number) if self.checkpoint is not None else None
         if kept is None:
             return 0, walk, Done()
@@ -79,8 +79,8 @@ class Chain:
         ended = time.monotonic()
         return ended, max(EVERY, 20 * (ended - began))
 
-    def _chunk(self, walk: Any, adapt: bool) -> tuple[Any, Info]:
-        walk, info = self.advance(walk, adapt)
+    def _chunk(self, advance: Callable, walk: Any, adapt: bool) -> tuple[Any, Info]:
+        walk, info = advance(walk, adapt)
         info = Info(*(np.asarray(x) for x in info))
         with self.lock:
             self.bar.update(CHUNK)

@@ -22,7 +22,7 @@ import numpy as np
 from pkpd.inference.geometry import Geometry
 
 log = logging.getLogger("pkpd")
-FACTS, GEOMETRY = "facts.json", "geometry.npz"
+FACTS, GEOMETRY, PILOTED = "facts.json", "geometry.npz", "pilot.npz"
 EVERY = 5.0
 """Seconds between two states of a chain on disk, at least; longer where writing takes long."""
 
@@ -67,9 +67,9 @@ class Checkpoint:
         except (OSError, ValueError):
             return None
 
-    def geometry(self) -> Geometry | None:
-        """The start and metric that the unfinished fit uses."""
-        found = _read(self.folder / GEOMETRY)
+    def geometry(self, name: str = GEOMETRY) -> Geometry | None:
+        """The start and metric at the mode, or those the pilot found, of the unfinished fit."""
+        found = _read(self.folder / name)
         if found is None:
             return None
         weights = {n.removeprefix("weight:"): jnp.asarray(v) for n, v in found.items() if n.startswith("weight:")}
@@ -77,9 +77,9 @@ class Checkpoint:
             jnp.asarray(found["mode"]), jnp.asarray(found["factor"]), weights, float(found["potential"]), jnp.asarray(found["information"])
         )
 
-    def keep_geometry(self, geometry: Geometry) -> None:
+    def keep_geometry(self, geometry: Geometry, name: str = GEOMETRY) -> None:
         values = {k: np.asarray(getattr(geometry, k)) for k in ("mode", "factor", "potential", "information")}
-        _save(self.folder / GEOMETRY, values | {f"weight:{n}": np.asarray(w) for n, w in geometry.weights.items()})
+        _save(self.folder / name, values | {f"weight:{n}": np.asarray(w) for n, w in geometry.weights.items()})
 
     def chain(self, number: int) -> Kept | None:
         """Where a chain stands, or None where it has not begun."""

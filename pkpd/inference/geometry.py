@@ -19,6 +19,7 @@ import optax
 from pkpd.errors import FitError
 from pkpd.inference.centring import chosen
 from pkpd.inference.joint import curvature
+from pkpd.inference.recentre import recentred
 from pkpd.inference.space import Space
 from pkpd.model.predict import failed_subjects
 from pkpd.population.shrink import of_subjects
@@ -39,16 +40,25 @@ class Geometry:
 
 def find_geometry(space: Space, report: Report) -> Geometry:
     """Mode (spreads held), weights, and metric; weights named by the user are kept, the rest come from the information at the mode."""
-    tools = _Tools(space)
+    tools = _Tools.of(space)
     weights = space.full_weights
     z, value = _descend(tools, space.start(weights), weights, report)
-    info = tools.information(z, weights)
     own = _weights(space, tools, z, weights)
-    z = tools.recentre(z, weights, own)
+    z = recentred(space, z, weights, own)
     z, value = _newton(tools, z, float(tools.value_grad(z, own)[0]), own, 4)
-    info = tools.information(z, own)
+    return _there(tools, z, value, own)
+
+
+def geometry_at(space: Space, z: Any, weights: Mapping[str, Any]) -> Geometry:
+    """The metric at a point that is not looked for."""
+    tools = _Tools.of(space)
+    return _there(tools, z, float(tools.value_grad(z, weights)[0]), dict(weights))
+
+
+def _there(tools: _Tools, z: Any, value: float, weights: dict[str, Any]) -> Geometry:
+    info = tools.information(z, weights)
     factor = np.linalg.inv(np.linalg.cholesky(np.asarray(info))).T
-    return Geometry(z, jnp.asarray(factor), own, value, info)
+    return Geometry(z, jnp.asarray(factor), weights, value, info)
 
 
 class _Tools:
@@ -61,6 +71,13 @@ class _Tools:
         self.value_grad = jax.jit(jax.value_and_grad(space.potential))
         self.data = jax.jit(self._with_summaries if space.problem.summaries else self._data)
         self._prior_curvature = jax.jit(jax.hessian(space.prior))
+
+    @classmethod
+    def of(cls, space: Space) -> _Tools:
+        """Those of this space, made on first use and kept with it."""
+        if "_tools" not in space.__dict__:
+            space.__dict__["_tools"] = cls(space)
+        return space.__dict__["_tools"]
 
     def _with_summaries(self, z: Any, weights: Mapping[str, Any]) -> Any:
         """The rows' information and the summaries'."""
@@ -85,17 +102,6 @@ class _Tools:
         curvature = self._prior_curvature(z, weights)
         values, vectors = jnp.linalg.eigh(0.5 * (curvature + curvature.T))
         return self.data(z, weights) + (vectors * jnp.clip(jnp.abs(values), 0.25)) @ vectors.T
-
-    def recentre(self, z: Any, old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
-        """The same individual parameters in other sampler coordinates: raw = w m + (phi - m) omega^(w - 1)."""
-        trace = self.space.trace_at(z, old)
-        sites = self.space.constrain(z)
-        for name in new:
-            site, column = raw_site(self.space, name)
-            mean = trace[site]["fn"].base_dist.loc[column] / old[name]
-            raw = new[name] * mean + trace[f"eta_{name}"]["value"] * self._omega(sites, name) ** (new[name] - 1.0)
-            sites[site] = sites[site].at[column].set(raw)
-        return self.space.flatten(sites)
 
     def _omega(self, sites: Mapping[str, Any], name: str) -> Any:
         return sites.get(f"omega_{name}", self.space.problem.population.parameters[name].between)

@@ -64,11 +64,11 @@ def _effects(normals: Any) -> Callable[[dict], Any]:
 
     def value(site: dict) -> Any:
         nonlocal used
-        law = site["fn"].base_dist
-        width = law.event_shape[0] if law.event_shape else 1
+        shape = site["fn"].event_shape  # [n], or [n, k] of a correlated group; non-centred both
+        width = shape[1] if len(shape) > 1 else 1
         own = jnp.asarray(normals)[:, used : used + width]
         used += width
-        return own @ law.scale_tril.reshape(-1, width, width)[0].T if law.event_shape else own[:, 0]
+        return own if len(shape) > 1 else own[:, 0]
 
     return value
 

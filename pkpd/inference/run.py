@@ -13,14 +13,15 @@ from pkpd.errors import FitError
 from pkpd.inference.assemble import assemble
 from pkpd.inference.centring import in_words
 from pkpd.inference.certificate import SolverCheck
-from pkpd.inference.checkpoint import Checkpoint
+from pkpd.inference.checkpoint import PILOTED, Checkpoint
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import Geometry, find_geometry
 from pkpd.inference.joint import settle
+from pkpd.inference.pilot import parts, run_pilot
 from pkpd.inference.prior_check import checked_prior, tell
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import facts
-from pkpd.inference.sample import run_nuts
+from pkpd.inference.sample import Kernel, run_nuts
 from pkpd.inference.space import Space
 from pkpd.solve.choose import waiting
 
@@ -37,6 +38,8 @@ def sample(
     **changes: Any,
 ) -> Fit:
     """Fit a problem with NUTS: start at typical values, find the mode with spreads held, take the Fisher metric there, sample, label, judge.
+
+    The first half of a warm-up of 200 draws or more is a pilot, from which centring weights and metric are taken anew for the rest.
 
     `seed` is required; `sampler` or its fields (`chains=`, `draws=`, ...) replace the problem's settings. Needs float64.
     Ctrl-C keeps the draws made so far. `checkpoint` is a folder that keeps where the fit stands, every few seconds: the same call after an interruption,
@@ -59,13 +62,18 @@ def sample(
         log.info("choosing the solver (the first time, its machine code is compiled: some seconds)")
     log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
     priors = tell(checked_prior(problem, seed))
-    kept = Checkpoint(checkpoint, facts(problem, settings, seed)) if checkpoint is not None else None
+    pilot, rest = parts(problem, settings)
+    found_in = {"coordinates": "pilot" if pilot else "mode"}
+    kept = Checkpoint(checkpoint, facts(problem, settings, seed) | found_in) if checkpoint is not None else None
     geometry = _geometry(space, kept)
     if problem.summaries:
         space, geometry = settle(space, geometry, find_geometry, log.info)
         problem = space.problem
+    kernel = Kernel(space, settings)
+    if pilot is not None:
+        geometry = _piloted(kernel, geometry, pilot, seed, progress, kept)
     log.info("centring weights: %s", in_words(geometry.weights) or "none")
-    draws = run_nuts(space, geometry, settings, seed, progress, kept)
+    draws = run_nuts(kernel, geometry, rest, seed, progress, kept)
     log.info("labelling draws and predicting")
     tree = assemble(space, geometry, draws, settings, seed)
     tree.attrs["prior_check"] = priors.to_json()
@@ -89,6 +97,16 @@ def _geometry(space: Space, kept: Checkpoint | None) -> Geometry:
     geometry = find_geometry(space, log.info)
     kept.keep_geometry(geometry)
     return geometry
+
+
+def _piloted(kernel: Kernel, geometry: Geometry, pilot: Sampler, seed: int, progress: bool, kept: Checkpoint | None) -> Geometry:
+    """The coordinates that a pilot finds, from the checkpoint where it has been run before."""
+    found = kept.geometry(PILOTED) if kept is not None else None
+    if found is None:
+        found = run_pilot(kernel, geometry, pilot, seed, progress, log.info)
+        if kept is not None:
+            kept.keep_geometry(found, PILOTED)
+    return found
 
 
 def _changed(space: Space, found: Geometry) -> str:

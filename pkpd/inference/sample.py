@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,9 +19,8 @@ from pkpd.errors import FitError
 from pkpd.inference.chain import Chain, Done
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import Geometry
-from pkpd.inference.nuts import build
+from pkpd.inference.nuts import build, refresh
 from pkpd.inference.problem import Sampler
-from pkpd.inference.space import Coordinates
 
 log = logging.getLogger("pkpd")
 
@@ -37,23 +38,53 @@ class Draws:
     stopped: bool
 
 
+class Kernel:
+    """NUTS on u, z = mode + L u, of a space: compiled once for every mode, metric and weights it is given."""
+
+    def __init__(self, space: Any, sampler: Sampler):
+        def built(frame: Frame) -> tuple[Callable, Callable, Callable]:
+            log_density = lambda u: -space.potential(frame.mode + frame.factor @ u, frame.weights)  # noqa: E731
+            return build(log_density, sampler.target_accept, sampler.max_tree_depth)
+
+        self.space, self.size, self.refresh = space, space.size, jax.jit(refresh)
+        self.begin = jax.jit(lambda frame, key, u: built(frame)[0](key, u))
+        self.advance = jax.jit(lambda frame, walk, adapt: built(frame)[1](walk, adapt))
+
+    def at(self, geometry: Geometry, device: Any) -> tuple[Callable, Callable, Callable]:
+        """begin, advance and refresh in the coordinates of a geometry, on a device."""
+        frame = jax.device_put(Frame(geometry.mode, geometry.factor, geometry.weights), device)
+        return partial(self.begin, frame), partial(self.advance, frame), self.refresh
+
+
+class Frame(NamedTuple):
+    """Coordinates: where u = 0 stands, the factor of the metric, and the centring weights."""
+
+    mode: Any
+    factor: Any
+    weights: Any
+
+
 def run_nuts(
-    space: Coordinates, geometry: Geometry, sampler: Sampler, seed: int, progress: bool, checkpoint: Checkpoint | None = None
+    kernel: Kernel,
+    geometry: Geometry,
+    sampler: Sampler,
+    seed: int,
+    progress: bool,
+    checkpoint: Checkpoint | None = None,
+    name: str = "NUTS",
 ) -> Draws:
-    """Chains of NUTS on u, z = mode + L u; the step and a dense refinement of the metric adapt during warm-up.
+    """Chains of NUTS; the step and a dense refinement of the metric adapt during warm-up.
 
     Chains take the devices in turn; one CPU device runs one chain at a time, so the command line makes one device a core.
     Ctrl-C stops after the current chunk and keeps what was drawn; with a checkpoint a later call goes on from there.
     The same seed gives the same draws whatever the number of threads.
     """
-    log_density = lambda u: -space.potential(geometry.mode + geometry.factor @ u, geometry.weights)  # noqa: E731
-    compiled = build(log_density, sampler.target_accept, sampler.max_tree_depth)
     keys = jax.random.split(jax.random.PRNGKey(seed), sampler.chains)
     total = sampler.warmup + sampler.draws
     stop = threading.Event()
     workers = min(sampler.chains, os.cpu_count() or 1)
-    with _Bar(total=sampler.chains * total, unit="draw", disable=not progress, desc="NUTS", smoothing=0.05) as bar:
-        one = Chain(*compiled, space.size, sampler, stop, bar, threading.Lock(), checkpoint)
+    with _Bar(total=sampler.chains * total, unit="draw", disable=not progress, desc=name, smoothing=0.05) as bar:
+        one = Chain(kernel, geometry, sampler, stop, bar, threading.Lock(), checkpoint)
         with ThreadPoolExecutor(workers) as pool:
             devices = jax.local_devices()
             futures = [pool.submit(one.run, i, key, devices[i % len(devices)]) for i, key in enumerate(keys)]

@@ -27,7 +27,7 @@ from pkpd.inference.problem import Sampler
 from pkpd.inference.provenance import versions
 from pkpd.inference.published import Arms, Published
 from pkpd.inference.reweigh import DRAWS, accuracy, tighter, weigh
-from pkpd.inference.sample import Draws, run_nuts
+from pkpd.inference.sample import Draws, Kernel, run_nuts
 from pkpd.inference.space import Coordinates
 from pkpd.inference.summary_checks import observables
 from pkpd.inference.summary_model import GOOD_ERROR, published_model, summary_sites
@@ -87,7 +87,7 @@ def sample_summaries(
     settings = replace(sampler or Sampler(), **changes)
     space = SummarySpace(Published(arms_terms, population, noise, summary_draws, 0, waiting(solver or Solver())))
     space, geometry = _settled(space, name)
-    draws = run_nuts(space, geometry, settings, seed, progress)
+    draws = run_nuts(Kernel(space, settings), geometry, settings, seed, progress)
     return Fit(_assembled(space, draws, settings, seed, name))
 
 

@@ -16,6 +16,7 @@ from pkpd.population.blocks import across, boxcox_eta, iov
 from pkpd.population.effects import Effect
 from pkpd.population.missing import column
 from pkpd.population.parameters import Individual
+from pkpd.population.partly_centred import PartlyCentred
 from pkpd.population.shrink import Horseshoe, coefficient
 
 Covariates = Mapping[str, Any]
@@ -101,8 +102,8 @@ def group(names: tuple[str, ...], concentration: float, omegas: list[Any], means
             numpyro.deterministic(f"corr_{a}_{names[j]}", corr[i, j])
     m = jnp.stack([jnp.broadcast_to(x, (n,)) for x in means], -1)
     w = jnp.stack(jnp.broadcast_arrays(*(jnp.asarray(weights.get(x, 0.0), float) for x in names)), -1)  # [k], or [n, k] by subject
-    raw = numpyro.sample(f"raw_{label}", dist.MultivariateNormal(w * m, scale_tril=(omega**w)[..., None] * chol).to_event(1))
-    phi = m + omega ** (1.0 - w) * (raw - w * m)
+    law = PartlyCentred(m, omega, chol, w)
+    phi = law.effects(numpyro.sample(f"raw_{label}", law))
     return {x: phi[:, i] for i, x in enumerate(names)}
 
 
