@@ -83,7 +83,7 @@ from pkpd.population import (
     tied,
     transformed,
 )
-from pkpd.simulate import Bands, simulate, stream_bands, what_if
+from pkpd.simulate import Bands, exposure, nca, nca_summary, simulate, stream_bands, what_if
 from pkpd.solve import Solver
 
 jax.config.update("jax_enable_x64", True)  # doses, events and likelihoods need float64: nothing is left to a setting that one forgets
@@ -159,6 +159,7 @@ __all__ = [
     "effect_table",
     "enough_draws",
     "epsilon_shrinkage_table",
+    "exposure",
     "fixed",
     "flow",
     "gain",
@@ -177,6 +178,8 @@ __all__ = [
     "loss",
     "markov_chain",
     "maximise",
+    "nca",
+    "nca_summary",
     "negative_binomial_count",
     "normal",
     "not_identified",
