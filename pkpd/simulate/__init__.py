@@ -1,11 +1,34 @@
-"""What if: predictions for every record of a table, designs of virtual cohorts, and bands of large ones."""
+"""What if: predictions for every record of a table, designs of virtual cohorts, bands of large ones, exposure, and arms compared."""
 
+from pkpd.simulate.attainment import class_probabilities, target_attainment
 from pkpd.simulate.bands import Bands
+from pkpd.simulate.compare import arm_differences, arm_table
 from pkpd.simulate.exposure import exposure, nca, nca_summary
 from pkpd.simulate.grid import Design, design
 from pkpd.simulate.parameters import subject_parameters
+from pkpd.simulate.quantiles import quantile_bands
+from pkpd.simulate.response import best_change, change_from_baseline, recist_response
 from pkpd.simulate.simulate import simulate
 from pkpd.simulate.stream import stream_bands
 from pkpd.simulate.what_if import what_if
 
-__all__ = ["Bands", "Design", "design", "exposure", "nca", "nca_summary", "simulate", "stream_bands", "subject_parameters", "what_if"]
+__all__ = [
+    "Bands",
+    "Design",
+    "arm_differences",
+    "arm_table",
+    "best_change",
+    "change_from_baseline",
+    "class_probabilities",
+    "design",
+    "exposure",
+    "nca",
+    "nca_summary",
+    "quantile_bands",
+    "recist_response",
+    "simulate",
+    "stream_bands",
+    "subject_parameters",
+    "target_attainment",
+    "what_if",
+]
