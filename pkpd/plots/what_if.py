@@ -9,6 +9,7 @@ import numpy as np
 from pkpd.diagnostics.bands import subject_bands
 from pkpd.errors import FitError, choices
 from pkpd.plots import figures, marks, scales, style
+from pkpd.plots.arms import badge_runs
 
 DECADES = 1e4  # a log axis shows this much below the peak
 DIMS = ("arm", "draw", "subject", "time")
@@ -35,7 +36,7 @@ def plot_what_if(runs: Any, observable: str | None = None, limits: dict[str, flo
         note = "line and dark band: median patient, 90 % of draws; light band, thin lines: middle 90 % of patients"
         marks.headline(figure, "What if: " + ", ".join(arms), note)
         marks.legend(figure, axes)
-    marks.badge(figure, ["simulated data"] * bool(runs.attrs.get("simulated")) + ["extrapolation"] * bool(runs.attrs.get("extrapolation")))
+    badge_runs(figure, runs.attrs)
     return figure
 
 

@@ -5,10 +5,13 @@ from pkpd.simulate.bands import Bands
 from pkpd.simulate.compare import arm_differences, arm_table
 from pkpd.simulate.exposure import exposure, nca, nca_summary
 from pkpd.simulate.grid import Design, design
+from pkpd.simulate.local_sensitivity import local_sensitivity
+from pkpd.simulate.measure_of import exposure_of
 from pkpd.simulate.parameters import subject_parameters
 from pkpd.simulate.quantiles import quantile_bands
 from pkpd.simulate.response import best_change, change_from_baseline, recist_response
 from pkpd.simulate.simulate import simulate
+from pkpd.simulate.sobol import sobol_indices
 from pkpd.simulate.stream import stream_bands
 from pkpd.simulate.what_if import what_if
 
@@ -22,11 +25,14 @@ __all__ = [
     "class_probabilities",
     "design",
     "exposure",
+    "exposure_of",
+    "local_sensitivity",
     "nca",
     "nca_summary",
     "quantile_bands",
     "recist_response",
     "simulate",
+    "sobol_indices",
     "stream_bands",
     "subject_parameters",
     "target_attainment",
