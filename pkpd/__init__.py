@@ -98,10 +98,12 @@ from pkpd.simulate import (
     quantile_bands,
     recist_response,
     simulate,
+    simulate_arms,
     sobol_indices,
     stream_bands,
     target_attainment,
     what_if,
+    write_arms,
 )
 from pkpd.solve import Solver
 
@@ -227,6 +229,7 @@ __all__ = [
     "sample_summaries",
     "sensitivity_table",
     "simulate",
+    "simulate_arms",
     "sobol_indices",
     "solver_check",
     "stream_bands",
@@ -243,6 +246,7 @@ __all__ = [
     "total",
     "transformed",
     "what_if",
+    "write_arms",
     "write_records",
     "zero_inflated",
 ]

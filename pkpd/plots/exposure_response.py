@@ -11,6 +11,7 @@ from pkpd.plots import figures, marks, scales, style
 from pkpd.plots.arms import arm_colors, badge_runs
 
 POINTS, BINS = 400, 10
+GOLDEN = 0.6180339887498949  # multiples of it spread evenly, so that points of one height do not hide each other
 
 
 @style.styled
@@ -27,7 +28,7 @@ def plot_exposure_response(exposure: Any, response: Any, bins: int = BINS, attrs
     colors = arm_colors(arms)
     for i, arm in enumerate(arms):
         pick = np.linspace(0, x[i].size - 1, min(POINTS, x[i].size)).astype(int)
-        shake = np.random.default_rng(0).uniform(-0.03, 0.03, len(pick)) if truth else 0.0
+        shake = 0.06 * (np.arange(len(pick)) * GOLDEN % 1.0 - 0.5) if truth else 0.0
         ax.plot(x[i].ravel()[pick], y[i].ravel()[pick] + shake, "o", color=colors[arm], markersize=2.6, alpha=0.35, markeredgewidth=0)
         ax.plot([], [], "o", color=colors[arm], markersize=5, label=arm)
     centre, low, middle, high = binned(x, y, bins, truth)

@@ -25,7 +25,7 @@ def plot_what_if(runs: Any, observable: str | None = None, limits: dict[str, flo
     """
     names = _names(runs, observable)
     own = axes is None
-    figure, axes = figures.panels(len(names), axes, columns=2, height=3.6, width=5.2 * min(2, len(names)))
+    figure, axes = figures.panels(len(names), axes, columns=2, height=3.6, width=10.4 if len(names) > 1 else 7.5)
     times = np.asarray(runs["time"].values, dtype=float)
     hours = scales.time_axis(axes, times)
     for ax, name in zip(axes, names, strict=False):

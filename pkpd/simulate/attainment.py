@@ -21,7 +21,8 @@ def target_attainment(values: Any, *, at_least: Any = None, at_most: Any = None,
     `(cmax < 20) & (time_above > 8)`), which take no limits. `at_least` and `at_most` are numbers in the measure's unit; one of them may be a sequence of
     targets. In draw d the probability p_d is a mean over its n subjects (of those who could be solved). Columns: `probability` the mean of p_d over draws;
     `low`, `high` their quantiles; `sd` their spread, of which `sd_parameters` is what the parameters' uncertainty makes (the binomial variance
-    p_d (1 - p_d) / (n - 1) taken off); `mc_error` the standard error of `probability` by the numbers of draws and subjects. Raises `FitError`.
+    p_d (1 - p_d) / (n - 1) taken off); `mc_error` the standard error of `probability` by the numbers of draws and subjects (of one draw, by its
+    subjects). Raises `FitError`.
 
     >>> x = xr.DataArray(np.array([[1.0, 3.0], [2.0, 4.0]]), dims=("draw", "subject"), name="cmax")
     >>> target_attainment(x, at_least=2.5)[["at_least", "probability"]]
@@ -64,7 +65,7 @@ def _line(reached: xr.DataArray, level: float) -> pd.DataFrame:
         "high": p.quantile(1 - tail, "draw").drop_vars("quantile"),
         "sd": np.sqrt(spread),
         "sd_parameters": np.sqrt((spread - binomial).clip(min=0.0)),
-        "mc_error": np.sqrt(spread / draws),
+        "mc_error": np.sqrt(spread / draws if draws > 1 else binomial),
     }
     plain = {k: v.reset_coords(drop=True) for k, v in made.items()}
     found = xr.Dataset(plain)

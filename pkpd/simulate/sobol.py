@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 from numpyro.distributions import Distribution
@@ -12,7 +13,7 @@ from scipy.stats import qmc
 
 from pkpd.errors import FitError
 
-BOOTSTRAPS = 1000
+BOOTSTRAPS, BITS = 1000, 30
 
 
 def sobol_indices(
@@ -20,7 +21,7 @@ def sobol_indices(
     laws: Mapping[str, Any],
     *,
     n: int = 1024,
-    seed: int,
+    key: Any,
     level: float = 0.9,
     bootstraps: int = BOOTSTRAPS,
 ) -> pd.DataFrame:
@@ -30,11 +31,12 @@ def sobol_indices(
     S_i = mean f(B) (f(AB_i) - f(A)) / V (Saltelli), T_i = mean (f(A) - f(AB_i))^2 / 2V (Jansen). The measure is taken n (k + 2) times for k parameters.
 
     `measure` takes {name: [K]} and gives [K] (`exposure_of` makes one); `laws` maps parameters to (low, high) of a uniform law or to a numpyro
-    distribution with quantiles; n is a power of two (a scrambled Sobol sequence). Parameters that go together (a posterior) are not independent: their
-    indices are those of the margins. Columns: parameter, first, first_low, first_high, total, total_low, total_high; `attrs` has mean, variance and
-    evaluations. Raises `FitError`. Source: Saltelli et al. 2010, Comput Phys Commun 181:259; Jansen 1999, Comput Phys Commun 117:35.
+    distribution with quantiles; n is a power of two (a Sobol sequence under a random digital shift by `key`). Parameters that go together (a posterior)
+    are not independent: their indices are those of the margins. Columns: parameter, first, first_low, first_high, total, total_low, total_high; `attrs`
+    has mean, variance and evaluations. Raises `FitError`. Source: Saltelli et al. 2010, Comput Phys Commun 181:259; Jansen 1999, Comput Phys Commun
+    117:35.
 
-    >>> found = sobol_indices(lambda p: 2 * p["a"] + p["b"], {"a": (0, 1), "b": (0, 1)}, n=1024, seed=1)
+    >>> found = sobol_indices(lambda p: 2 * p["a"] + p["b"], {"a": (0, 1), "b": (0, 1)}, n=1024, key=jax.random.key(1))
     >>> found[["parameter", "first", "total"]].round(2)
       parameter  first  total
     0         a    0.8    0.8
@@ -43,7 +45,8 @@ def sobol_indices(
     names = list(laws)
     _check(names, n)
     k = len(names)
-    u = np.clip(qmc.Sobol(2 * k, scramble=True, rng=np.random.default_rng(seed)).random(n), 1e-12, 1 - 1e-12)
+    shift, again = jax.random.split(key)
+    u = _shifted(2 * k, n, shift)
     a, b = (_values(laws, u[:, i * k : (i + 1) * k]) for i in (0, 1))
     mixed = [{**a, name: b[name]} for name in names]
     joined = {name: np.concatenate([part[name] for part in (a, b, *mixed)]) for name in names}
@@ -55,7 +58,7 @@ def sobol_indices(
     f = found.reshape(k + 2, n)
     if np.ptp(f[:2]) == 0:
         raise FitError("The measure is the same for all sets of parameters, so there is no variance to share.")
-    table = _table(names, f, np.random.default_rng(seed + 1), level, bootstraps)
+    table = _table(names, f, jax.random.split(again, bootstraps), level)
     table.attrs = {"mean": float(f[:2].mean()), "variance": float(f[:2].var()), "evaluations": (k + 2) * n, "level": level}
     return table
 
@@ -65,6 +68,13 @@ def _check(names: list[str], n: int) -> None:
         raise FitError("sobol_indices needs a law for each parameter that varies, as in {'CL': (2.0, 4.0)}.")
     if isinstance(n, bool) or not isinstance(n, int) or n < 64 or n & (n - 1):
         raise FitError(f"n={n!r}: a power of two, at least 64.")
+
+
+def _shifted(dimensions: int, n: int, key: Any) -> np.ndarray:
+    """[n, dimensions] in (0, 1): the first points of the Sobol sequence, the digits of each dimension turned by a random number of its own."""
+    points = (qmc.Sobol(dimensions, scramble=False, bits=BITS).random(n) * 2**BITS).astype(np.int64)
+    turn = np.asarray(jax.random.randint(key, (dimensions,), 0, 2**BITS), np.int64)
+    return ((points ^ turn) + 0.5) / 2**BITS
 
 
 def _values(laws: Mapping[str, Any], u: np.ndarray) -> dict[str, np.ndarray]:
@@ -89,9 +99,9 @@ def _indices(f: np.ndarray) -> np.ndarray:
     return np.stack([first, ((f[0] - f[2:]) ** 2).mean(-1) / (2 * variance)])
 
 
-def _table(names: list[str], f: np.ndarray, rng: np.random.Generator, level: float, bootstraps: int) -> pd.DataFrame:
+def _table(names: list[str], f: np.ndarray, keys: Any, level: float) -> pd.DataFrame:
     n = f.shape[1]
-    again = np.stack([_indices(f[:, rng.integers(0, n, n)]) for _ in range(bootstraps)])
+    again = np.stack([_indices(f[:, np.asarray(jax.random.randint(k, (n,), 0, n))]) for k in keys])
     tail = (1 - level) / 2
     low, high = np.quantile(again, [tail, 1 - tail], axis=0)
     first, total = _indices(f)

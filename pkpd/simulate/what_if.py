@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -53,7 +54,8 @@ def what_if(
     parameter tied to another one keeps its value.
 
     Draws, subjects and random numbers are the same in every arm, so differences between arms are sharp. An observable in classes (binary, ordinal,
-    recist) has besides `<observable>_probability` (arm, draw, subject, time, <observable>_class). A fit that did not converge gives runs marked
+    recist) has besides `<observable>_probability` (arm, draw, subject, time, <observable>_class); `theta_<parameter>` (arm, draw, subject) holds each
+    subject's parameters. A fit that did not converge gives runs marked
     `attrs["converged"] = 0`, which plots badge and the report withholds; `attrs["source"]` is "posterior" or "prior". `attrs["extrapolation"]` says what
     lies outside the studied doses, and which parameters drive those arms. Raises `FitError` when the fit carries no problem or a value has no use.
 
@@ -122,9 +124,12 @@ class _Setting:
             refuse_undrawable(measured)
 
         def one(values: Any, key: Any) -> Any:
-            seen = bound.observables(overridden(problem, self._theta(values, key), changes))[0]
+            theta = overridden(problem, self._theta(values, key), changes)
+            seen = bound.observables(theta)[0]
             found = measured.probabilities(seen, values, jax.random.fold_in(key, 3))
-            return {"values": measured.sample(seen, values, jax.random.fold_in(key, 2)) if "residual" in self.vary else seen} | found
+            known = {n: jnp.broadcast_to(theta.get(n, problem.model.typical[n]), (len(table),)) for n in problem.model.param_names}
+            shown = measured.sample(seen, values, jax.random.fold_in(key, 2)) if "residual" in self.vary else seen
+            return {"values": shown, "theta": known, "classes": found}
 
         return over_draws(one, sites, keys, batch=min(2, len(keys)))
 
@@ -145,8 +150,10 @@ def _label(setting: _Setting, found: Mapping[str, Mapping[str, Any]]) -> xr.Data
         data[o.name] = (DIMS, np.moveaxis(stacked[:, :, :, i], 2, 3), {"unit": o.unit})
     coords: dict[str, Any] = {"arm": arms, "draw": np.arange(stacked.shape[1]), "subject": np.arange(len(table)), "time": setting.times}
     coords |= {c: ("subject", table[c].to_numpy(float)) for c in table}
-    for o in [n for n in next(iter(found.values())) if n != "values"]:
-        p = np.moveaxis(np.stack([found[n][o] for n in arms]), 2, 3)
+    for name in problem.model.param_names:
+        data[f"theta_{name}"] = (DIMS[:3], np.stack([found[n]["theta"][name] for n in arms]), {"unit": problem.model.param(name).unit})
+    for o in next(iter(found.values()))["classes"]:
+        p = np.moveaxis(np.stack([found[n]["classes"][o] for n in arms]), 2, 3)
         data[f"{o}_probability"] = ((*DIMS, f"{o}_class"), p, {"unit": "1"})
         coords[f"{o}_class"] = Measured(problem, setting.times, table).labels(o, p.shape[-1])
     return xr.Dataset(data, coords=coords)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,7 +116,7 @@ def test_tornado_and_sobol_have_a_row_a_parameter():
     assert [t.get_text().split()[0] for t in figure.axes[0].get_yticklabels()] == ["V", "CL"]
     bars = {(round(b.get_x() + b.get_width(), 9)) for box in figure.axes[0].containers for b in box}
     assert bars == {round(x, 9) for x in (*table["at_low"], *table["at_high"])}
-    found = sobol_indices(measure, {"CL": (2, 4), "V": (19, 21)}, n=64, seed=1, bootstraps=20)
+    found = sobol_indices(measure, {"CL": (2, 4), "V": (19, 21)}, n=64, key=jax.random.key(1), bootstraps=20)
     assert "share of the variance of AUC" in texts(plot_sobol(found, "AUC"))
     with pytest.raises(FitError, match=r"^This table has no column 'at_low' or no rows"):
         plot_tornado(pd.DataFrame({"parameter": ["a"], "low": [1.0], "high": [2.0]}))
