@@ -34,9 +34,9 @@ def plot_exposure_response(exposure: Any, response: Any, bins: int = BINS, attrs
     centre, low, middle, high = binned(x, y, bins, truth)
     ax.fill_between(centre, low, high, color=style.INK, alpha=0.18, linewidth=0)
     ax.plot(centre, middle, color=style.INK, label="share" if truth else "median in bins")
-    positive = x[np.isfinite(x)]
-    log = bool((positive > 0).all() and positive.max() > 30 * positive.min())
-    scales.value_axis(ax.xaxis, float(positive.min()), float(positive.max()), log)
+    for axis, values in ((ax.xaxis, x), *(() if truth else ((ax.yaxis, y),))):
+        some = values[np.isfinite(values)]
+        scales.value_axis(axis, float(some.min()), float(some.max()), bool(some.min() > 0 and some.max() > 30 * some.min()))
     ax.set(xlabel=_label(exposure), ylabel="share with the response" if truth else _label(response))
     if own:
         marks.headline(

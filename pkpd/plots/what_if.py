@@ -60,7 +60,7 @@ def _panel(ax: Any, array: Any, times: np.ndarray, limit: float | None) -> None:
         ax.plot(times, middle[1], color=color, label=str(arm))
         for edge in (lowest[1], highest[1]):
             ax.plot(times, edge, color=color, linewidth=0.6, alpha=0.5)
-        reach.append((np.nanmax(highest[1]), np.nanmin(lowest[1])))
+        reach.append((max(np.nanmax(highest[1]), np.nanmax(middle[2])), np.nanmin(lowest[1])))
     if limit is not None:
         ax.axhline(limit, color=style.INK, linewidth=0.9, linestyle=":")
     top, bottom = max(r[0] for r in reach), min(r[1] for r in reach)

@@ -40,11 +40,11 @@ def arm_table(values: Any, reference: str | None = None, *, by: str = "ratio", l
     """One line an arm: the median subject of each draw, its median and credible interval over draws; and against a reference, pair by pair.
 
     `values` has dimensions arm, draw and subject and no other. Columns: arm, median, low, high, unit; with `reference` besides versus, versus_low,
-    versus_high (of the median subject's ratio or difference) and `better`, the share of draws and subjects above the reference. Raises `FitError`.
+    versus_high (of the median subject's ratio or difference) and `higher`, the share of draws and subjects above the reference. Raises `FitError`.
 
     >>> x = xr.DataArray([[[1.0, 3.0]], [[2.0, 6.0]]], dims=("arm", "draw", "subject"), coords={"arm": ["a", "b"]})
-    >>> arm_table(x, "a")[["arm", "median", "versus", "better"]]
-      arm  median  versus  better
+    >>> arm_table(x, "a")[["arm", "median", "versus", "higher"]]
+      arm  median  versus  higher
     0   a     2.0     NaN     NaN
     1   b     4.0     2.0     1.0
     """
@@ -57,8 +57,8 @@ def arm_table(values: Any, reference: str | None = None, *, by: str = "ratio", l
     if reference is None:
         return table.reset_index()
     against = arm_differences(values, reference, by=by)
-    better = (against > (0.0 if by == "difference" else 1.0)).where(against.notnull()).mean(("draw", "subject"))
-    extra_columns = _over_draws(against, level, "versus").assign(better=better.to_pandas())
+    higher = (against > (0.0 if by == "difference" else 1.0)).where(against.notnull()).mean(("draw", "subject"))
+    extra_columns = _over_draws(against, level, "versus").assign(higher=higher.to_pandas())
     return table.join(extra_columns).reset_index()
 
 

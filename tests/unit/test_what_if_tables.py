@@ -50,7 +50,7 @@ def test_differences_and_ratios_pair_subjects():
     assert found.attrs == {"unit": "mg/L", "reference": "a", "by": "difference"} and list(found["arm"].values) == ["b"]
     table = arm_table(x, "a").set_index("arm")
     npt.assert_allclose(table.loc["b", ["versus", "versus_low", "versus_high"]].astype(float), 1.5, rtol=1e-12)
-    assert table.loc["b", "better"] == 1.0 and np.isnan(table.loc["a", "versus"])
+    assert table.loc["b", "higher"] == 1.0 and np.isnan(table.loc["a", "versus"])
 
 
 def test_attainment_by_hand():
