@@ -76,7 +76,7 @@ def _terminal(x: Interval, last: int, route: str, method: str, single: bool, lea
     if not np.isfinite(lam):
         return {"points": 0}
     names = ("half_life", "r2", "adjusted_r2", "points", "span")
-    found = {"lambda_z": lam} | {n: float(getattr(line, n)) for n in names}
+    found: dict[str, Any] = {"lambda_z": lam} | {n: float(getattr(line, n)) for n in names} | {"points": int(line.points)}
     found |= {"lambda_z_first": float(line.first), "lambda_z_last": float(line.last)}
     whole = area + clast / lam
     moment = float(aumc(x.t[: last + 1], x.c[: last + 1], method=method)) + clast * tlast / lam + clast / lam**2
