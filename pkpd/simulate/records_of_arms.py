@@ -19,6 +19,7 @@ from pkpd.events.body import SIZES
 from pkpd.model import Model
 from pkpd.simulate.grid import design
 from pkpd.simulate.overrides import product_share
+from pkpd.simulate.portable import portable
 
 
 def write_arms(
@@ -27,7 +28,8 @@ def write_arms(
     """Write records.csv and parameters.csv of one draw of runs: what NONMEM, mrgsolve or nlmixr2 need to predict the same.
 
     In records.csv every subject of every arm is a subject: ID (counted over arms and subjects), ARM (from 1, in the order of `arms`), doses and a look an
-    observable and time, CMT and DVID by number, covariates, in hours and the model's units; amounts are those that enter the model (times `product`).
+    observable and time, CMT and DVID by number, covariates, in hours and the model's units; amounts are those that enter the model (times `product` and a
+    dose's own bioavailability), a duration is written as RATE = AMT / DUR, a dose's own lag is in its TIME.
     parameters.csv has a row an ID with ARM, the arm's name and every parameter. `simulate(model, records, parameters)` gives the runs' values back.
     Returns the two paths. Raises `FitError` for runs without parameters, or existing files.
 
@@ -64,10 +66,9 @@ def _records(model: Model, regimen: Regimen, times: np.ndarray, table: pd.DataFr
     made = to_records(design(model, regimen, times, table[[c for c in table if c in read]], f"arm {arm + 1}").cohort)
     lane = made["ID"].astype(int).to_numpy() - 1
     amounts = made["AMT"].to_numpy(float) * share[lane]
-    found = made.assign(AMT=amounts, ID=(lane + 1 + arm * n).astype(str), ARM=arm + 1)
-    if "DUR" in found:  # an infusion by its duration keeps it, its rate follows
-        found["RATE"] = found["RATE"].where(found["DUR"] == 0, 0.0)
-    found.attrs["units"] = made.attrs["units"]
+    found = portable(made.assign(AMT=amounts, ID=lane + 1 + arm * n, ARM=arm + 1), model)
+    found["ID"] = found["ID"].astype(str)
+    found.attrs["units"] = {k: v for k, v in made.attrs["units"].items() if k in found.columns or k in ("DV",)}
     return found
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pkpd import FitError, bolus, infusion, oral, read_cohort, simulate, simulate_arms, write_arms
-from pkpd.models.classic import one_compartment_oral
+from pkpd.models.classic import one_compartment_oral, one_compartment_oral_lag
 from pkpd.simulate.records_of_arms import write_xpose, xpose_table
 
 TIMES = [0.0, 1.0, 6.0, 24.0, 36.0]
@@ -18,7 +18,7 @@ def written(tmp_path_factory):
     arms = {
         "oral": oral((320, "mg")).every((12, "h"), times=3),
         "infused": infusion((300, "mg"), "iv", over=(2, "h")) + bolus((20, "mg"), "iv").at((24, "h")),
-        "by weight": oral((4, "mg/kg")),
+        "by weight": oral((4, "mg/kg")).lagged((1, "h")).bioavailable(0.5) + infusion((60, "mg"), "iv", rate=(30, "mg/h")).at((6, "h")),
     }
     people = pd.DataFrame({"WT": [50.0, 80.0], "VIAB": [0.5, 1.0]})
     runs = simulate_arms(
@@ -44,7 +44,22 @@ def test_records_read_back_predict_the_same(written):
 def test_doses_are_those_of_each_subjects_product(written):
     rows = pd.read_csv(written[3][0], na_values=".")
     first = rows[(rows["EVID"] == 1)].groupby("ID")["AMT"].first()
-    npt.assert_allclose(first, [160.0, 320.0, 150.0, 300.0, 100.0, 320.0])
+    npt.assert_allclose(first, [160.0, 320.0, 150.0, 300.0, 50.0, 160.0])  # the last two with a bioavailability of 0.5
+    assert list(rows.columns) == [
+        "ID",
+        "TIME",
+        "EVID",
+        "AMT",
+        "RATE",
+        "CMT",
+        "DVID",
+        "DV",
+        "MDV",
+        "ARM",
+    ]  # nothing that NONMEM does not have
+    infused = rows[(rows["EVID"] == 1) & (rows["ID"] == 4)].iloc[0]
+    late = rows[(rows["EVID"] == 1) & (rows["ID"] == 5)].iloc[0]
+    assert infused["RATE"] == 150.0 and late["TIME"] == 1.0
     assert pd.api.types.is_numeric_dtype(rows["CMT"]) and pd.api.types.is_numeric_dtype(rows["DVID"])
 
 
@@ -68,6 +83,13 @@ def test_refusals_are_sentences(written, tmp_path):
         simulate_arms(one_compartment_oral, arms, times=TIMES, between={"CLL": 0.3})
     with pytest.raises(FitError, match=r"^between draws random numbers: give a key"):
         simulate_arms(one_compartment_oral, arms, times=TIMES, between={"CL": 0.3})
+
+
+def test_what_other_programs_cannot_say_is_refused(tmp_path):
+    arms = {"a": infusion((1, "mg"), "oral", over=(1, "h"))}
+    runs = simulate_arms(one_compartment_oral_lag, arms, times=[1.0, 2.0])
+    with pytest.raises(FitError, match=r"^A dose into 'oral' is infused over a duration, and .* gives that route a bioavailability, "):
+        write_arms(runs, one_compartment_oral_lag, arms, tmp_path)
 
 
 def test_variability_is_on_the_parameters_own_scale():
