@@ -82,7 +82,8 @@ def parameters(runs: xr.Dataset, model: Model, draw: int = 0) -> pd.DataFrame:
 
 
 def xpose_table(runs: xr.Dataset, draws: int = 1) -> pd.DataFrame:
-    """The predictions as a NONMEM table (sdtab): a line a subject, arm, draw, time and observable: ID, REP, ARM, TIME, DVID, IPRED, covariates.
+    """The predictions as a NONMEM table (sdtab): a line a subject, arm, draw, time and observable: ID, REP, ARM, TIME, DVID, IPRED (DV where
+    runs have residual error), covariates.
 
     ID counts over arms and subjects, as in records.csv; REP is the draw (from 1), evenly spaced over those of the runs; DVID counts the observables.
     """
@@ -92,7 +93,7 @@ def xpose_table(runs: xr.Dataset, draws: int = 1) -> pd.DataFrame:
     values = np.stack([runs[v].isel(draw=pick).transpose("draw", "arm", "subject", "time").values for v in names], -1)
     rep, arm, subject, time, dvid = (x.ravel().astype(int) for x in np.meshgrid(*map(np.arange, (len(pick), a, s, t, n)), indexing="ij"))
     columns: dict[str, Any] = {"ID": arm * s + subject + 1, "REP": rep + 1, "ARM": arm + 1, "TIME": np.take(runs["time"].values, time)}
-    columns |= {"DVID": dvid + 1, "IPRED": values.ravel()}
+    columns |= {"DVID": dvid + 1, "DV" if "residual" in runs.attrs.get("vary", ()) else "IPRED": values.ravel()}
     return pd.DataFrame(columns | {c: np.take(v.to_numpy(), subject) for c, v in _covariates(runs).items()})
 
 

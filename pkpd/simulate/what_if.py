@@ -66,10 +66,9 @@ def what_if(
     pick, shake = jax.random.split(key)
     columns = (product,) if isinstance(product, str) else tuple(product)
     table = _people(problem, subjects, covariates, n_subjects, columns, pick)
+    changes, share = by_arm(problem, overrides, arms), product_share(table, columns)
     sites, index = population_draws(fit, draws, varying, jax.random.fold_in(shake, 1))
     keys = jax.random.split(shake, len(index))
-    changes = by_arm(problem, overrides, arms)
-    share = product_share(table, columns)
     setting = _Setting(problem, subjects, varying, table, np.asarray(times, float), share, Predictive(problem, centring(fit)))
     found = {n: setting.arm(n, r, changes[n], sites, keys) for n, r in arms.items()}
     runs = _label(setting, found)

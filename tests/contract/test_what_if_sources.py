@@ -45,7 +45,7 @@ def weight_problem():
 
 
 PATIENTS = pd.DataFrame({"WT": [50.0, 70.0, 90.0], "VIABILITY": [0.5, 1.0, 1.0], "CAR": [0.8, 1.0, 0.25], "NOTE": ["a", "b", "c"]})
-MANY = {"plain": ARMS["once"], "slow": ARMS["once"], "double": DOUBLE, "residual": ARMS["once"]}
+MANY = {"plain": ARMS["once"], "slow": ARMS["once"], "double": DOUBLE}
 
 
 @pytest.fixture(scope="module")

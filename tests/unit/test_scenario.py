@@ -203,3 +203,45 @@ def test_a_source_is_one_thing(tmp_path):
 def test_the_scenario_of_the_guide(root):
     s = read_scenario(root / "docs" / "examples" / "theophylline_scenario.toml", one_compartment_oral)
     assert list(s.arms) == ["once a day", "twice a day", "loading dose"] and len(s.times) == 121
+
+
+FITFILE = "from tests import small\n\n\ndef problem(quick):\n    return small.problem()\n"
+OF_PRIOR = """
+[source]
+file = "tiny.py"
+[population]
+subjects = 5
+draws = 30
+vary = ["parameters", "subjects", "residual"]
+[times]
+at = ["1 h", "6 h", "24 h"]
+[[arms]]
+name = "one"
+doses = [{amount = "100 mg"}]
+[[arms]]
+name = "two"
+doses = [{amount = "0.2 g"}]
+overrides = {CL = "2 L/h"}
+[output]
+table_draws = 3
+"""
+
+
+@pytest.mark.slow
+def test_a_scenario_of_a_prior(tmp_path, capsys):
+    write(tmp_path, FITFILE, "tiny.py")
+    path = write(tmp_path, OF_PRIOR)
+    assert main(["simulate", str(path), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err
+    assert (
+        "two: extrapolation, its largest dose 200 mg exceeds the largest given, 100." in told
+        and "Nothing was fitted: all of it is prior." in told
+    )
+    assert "sdtab1 holds 3 of 30 draws (output.table_draws)" in told
+    table = pd.read_csv(tmp_path / "out" / "sdtab1", skiprows=1, sep=r"\s+")
+    assert list(table.columns) == ["ID", "REP", "ARM", "TIME", "DVID", "DV"] and len(table) == 2 * 3 * 5 * 3
+    assert (pd.read_csv(tmp_path / "out" / "parameters.csv").query("arm == 'two'")["CL"] == 2.0).all()
+    assert "prior of a problem: nothing was fitted" in (tmp_path / "out" / "scenario.html").read_text(encoding="utf-8")
+    for wrong, text in (("[parameters]\nCL = 2.0\n", "[parameters] belongs to a model; a fit has its own."),):
+        assert main(["simulate", str(write(tmp_path, wrong + OF_PRIOR, "b.toml")), "--out", str(tmp_path / "b")]) == 1
+        assert text in capsys.readouterr().err
