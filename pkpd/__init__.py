@@ -11,6 +11,7 @@ from pkpd.data import Cohort, check_records, data_file, read_cohort, write_recor
 from pkpd.diagnostics.effects import effect_table
 from pkpd.diagnostics.identified import not_identified
 from pkpd.diagnostics.loo import subject_scores
+from pkpd.diagnostics.nonmem_tables import write_nonmem_tables
 from pkpd.diagnostics.sensitivity import sensitivity_table
 from pkpd.diagnostics.shrinkage import epsilon_shrinkage_table
 from pkpd.diagnostics.solver_check import solver_check
@@ -247,6 +248,7 @@ __all__ = [
     "transformed",
     "what_if",
     "write_arms",
+    "write_nonmem_tables",
     "write_records",
     "zero_inflated",
 ]

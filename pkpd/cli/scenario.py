@@ -15,13 +15,14 @@ import xarray as xr
 from pkpd.cli.fitfile import build_problem, load_problem
 from pkpd.cli.library import model_named
 from pkpd.cli.what_if_file import write_what_if
+from pkpd.diagnostics.nonmem_tables import write_nonmem_table
 from pkpd.errors import FitError
 from pkpd.inference.fit import load_fit
 from pkpd.model import Model
 from pkpd.plots import plot_differences, plot_dose_probability, plot_what_if, png_bytes, write_whole
 from pkpd.report.figures import Drawn
 from pkpd.report.scenario import scenario_page
-from pkpd.simulate import Scenario, read_scenario, simulate_arms, what_if, write_arms, write_xpose, xpose_table
+from pkpd.simulate import Scenario, read_scenario, simulate_arms, what_if, write_arms, xpose_table
 from pkpd.simulate.scenario.read import read_source
 from pkpd.simulate.scenario.tables import bands_table, exposure_table, profiles, target_table
 
@@ -103,7 +104,7 @@ def _write_tables(
     bands_table(runs).to_csv(out / "bands.csv", index=False)
     for name, table in tables.items():
         table.to_csv(out / f"{name.lower()}.csv", index=False)
-    write_xpose(xpose_table(runs, s.table_draws), out / "sdtab1")
+    write_nonmem_table(xpose_table(runs, s.table_draws), out / "sdtab1")
     write_arms(runs, model, s.arms, out, product=s.population.get("product", ()))
     if len(runs["draw"]) > s.table_draws:
         tell(

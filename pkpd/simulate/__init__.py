@@ -10,7 +10,7 @@ from pkpd.simulate.local_sensitivity import local_sensitivity
 from pkpd.simulate.measure_of import exposure_of
 from pkpd.simulate.parameters import subject_parameters
 from pkpd.simulate.quantiles import quantile_bands
-from pkpd.simulate.records_of_arms import write_arms, write_xpose, xpose_table
+from pkpd.simulate.records_of_arms import write_arms, xpose_table
 from pkpd.simulate.response import best_change, change_from_baseline, recist_response
 from pkpd.simulate.scenario import Scenario, read_scenario
 from pkpd.simulate.simulate import simulate
@@ -44,6 +44,5 @@ __all__ = [
     "target_attainment",
     "what_if",
     "write_arms",
-    "write_xpose",
     "xpose_table",
 ]

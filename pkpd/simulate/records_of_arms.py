@@ -95,21 +95,3 @@ def xpose_table(runs: xr.Dataset, draws: int = 1) -> pd.DataFrame:
     columns: dict[str, Any] = {"ID": arm * s + subject + 1, "REP": rep + 1, "ARM": arm + 1, "TIME": np.take(runs["time"].values, time)}
     columns |= {"DVID": dvid + 1, "DV" if "residual" in runs.attrs.get("vary", ()) else "IPRED": values.ravel()}
     return pd.DataFrame(columns | {c: np.take(v.to_numpy(), subject) for c, v in _covariates(runs).items()})
-
-
-def write_xpose(table: pd.DataFrame, path: str | PathLike[str], number: int = 1) -> Path:
-    """Write a table as NONMEM does ("TABLE NO.  1", a header, columns of fixed width), which xpose, xpose4 and PsN read. Returns the path.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     print(write_xpose(pd.DataFrame({"ID": [1], "IPRED": [2.5]}), f"{folder}/sdtab1").read_text().rstrip())
-    TABLE NO.  1
-     ID          IPRED
-      1.0000E+00  2.5000E+00
-    """
-    lines = [f"TABLE NO. {number:2d}", " " + " ".join(f"{str(c)[:11]:<11}" for c in table.columns).rstrip()]
-    form = " ".join(["% .4E"] * len(table.columns))
-    lines += [" " + form % tuple(row) for row in table.to_numpy(float)]
-    place = Path(path)
-    place.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return place

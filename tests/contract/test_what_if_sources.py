@@ -25,6 +25,7 @@ from pkpd import (
     what_if,
 )
 from pkpd.models.classic import one_compartment, one_compartment_iv
+from pkpd.simulate.draws import population_draws
 from tests import small
 
 KEY = jax.random.key(4)
@@ -130,6 +131,15 @@ def test_refusals_are_sentences(tmp_path):
     ):
         with pytest.raises(FitError, match=text):
             run(problem, **({"draws": 1} | changes))
+
+
+def test_medians_of_correlated_effects_are_a_correlation():
+    """The medians of a Cholesky factor, element by element, are none: their rows have to be brought back to length 1."""
+    problem = small.problem(population=small.population(correlation=("CL", "V")))
+    sites, index = population_draws(problem, 3, frozenset({"subjects"}), KEY)
+    factor = sites["chol_CL_V"][0]
+    npt.assert_allclose((factor**2).sum(-1), 1.0, rtol=1e-12)
+    assert factor[0, 1] == 0 and (index == -1).all() and np.ptp(sites["CL"]) == 0
 
 
 @pytest.mark.slow

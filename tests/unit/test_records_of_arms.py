@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from pkpd import FitError, bolus, infusion, oral, read_cohort, simulate, simulate_arms, write_arms
+from pkpd.diagnostics.nonmem_tables import write_nonmem_table
 from pkpd.models.classic import one_compartment_oral, one_compartment_oral_lag
-from pkpd.simulate.records_of_arms import write_xpose, xpose_table
+from pkpd.simulate.records_of_arms import xpose_table
 
 TIMES = [0.0, 1.0, 6.0, 24.0, 36.0]
 
@@ -66,7 +67,7 @@ def test_doses_are_those_of_each_subjects_product(written):
 def test_an_xpose_table_is_what_nonmem_writes(written, tmp_path):
     runs = written[0]
     table = xpose_table(runs)
-    text = write_xpose(table, tmp_path / "sdtab1").read_text().splitlines()
+    text = write_nonmem_table(table, tmp_path / "sdtab1").read_text().splitlines()
     assert text[0] == "TABLE NO.  1" and text[1].split() == ["ID", "REP", "ARM", "TIME", "DVID", "IPRED", "WT", "VIAB"]
     back = pd.read_csv(tmp_path / "sdtab1", skiprows=1, sep=r"\s+")
     npt.assert_allclose(back["IPRED"], runs["cp"].isel(draw=0).values.ravel(), rtol=1e-4, atol=1e-12)  # four decimals are written
