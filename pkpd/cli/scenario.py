@@ -47,6 +47,8 @@ def run_scenario(path: Path, out: Path, tell: Callable[[str], None]) -> xr.Datas
     page = scenario_page(scenario.title, runs.attrs, drawn, tables, _facts(scenario, model), path.read_text(encoding="utf-8"))
     write_whole(out / "scenario.html", page.encode("utf-8"))
     shutil.copyfile(path, out / "scenario.toml")
+    if not runs.attrs.get("converged", 1):
+        tell("The fit behind these runs has not converged: they are not to be used.")
     for sentence in runs.attrs.get("extrapolation") or ():
         tell(sentence)
     tell(f"{len(list(out.iterdir()))} files in {out}; open {out / 'scenario.html'}.")

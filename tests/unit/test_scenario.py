@@ -10,6 +10,7 @@ from pkpd.cli.app import main
 from pkpd.cli.what_if_file import read_what_if
 from pkpd.models.carm import carm_blood_il6
 from pkpd.models.classic import one_compartment_oral
+from pkpd.report.scenario import scenario_page
 from pkpd.simulate import read_scenario
 
 GOOD = """
@@ -245,3 +246,10 @@ def test_a_scenario_of_a_prior(tmp_path, capsys):
     for wrong, text in (("[parameters]\nCL = 2.0\n", "[parameters] belongs to a model; a fit has its own."),):
         assert main(["simulate", str(write(tmp_path, wrong + OF_PRIOR, "b.toml")), "--out", str(tmp_path / "b")]) == 1
         assert text in capsys.readouterr().err
+
+
+def test_the_page_of_a_fit_that_has_not_converged_withholds_its_results():
+    attrs, tables = {"converged": 0, "source": "posterior"}, {"Exposure": pd.DataFrame({"arm": ["one"], "q50": [4.2]})}
+    page = scenario_page("A study", attrs, [], tables, {}, "text")
+    assert "NOT CONVERGED" in page and "Withheld: " in page and "4.2" not in page
+    assert "4.2" in scenario_page("A study", attrs | {"converged": 1}, [], tables, {}, "text")
