@@ -232,6 +232,20 @@ def test_refusals_are_sentences():
         nca_summary(nca(one, route="bolus"), measures=["cmaxx"])
 
 
+def test_covariates_are_kept_to_group_by():
+    looks = pd.DataFrame(
+        {"ID": np.repeat([1, 2], 3), "TIME": [1.0, 2.0, 4.0] * 2, "EVID": 0, "AMT": 0.0, "DV": [4.0, 2.0, 0.5, 8.0, 4.0, 1.0]}
+    )
+    doses = pd.DataFrame({"ID": [1, 2], "TIME": 0.0, "EVID": 1, "AMT": 100.0, "CMT": "iv"})
+    rows = pd.concat([doses, looks]).sort_values(["ID", "TIME"]).assign(SITE=lambda x: 10.0 * x["ID"]).fillna({"CMT": ""})
+    given = read_cohort(rows, one_compartment_iv, units={"TIME": "h", "AMT": "mg", "DV": "mg/L"}, covariates=["SITE"])
+    table = nca(given, route="bolus", keep=["SITE"])
+    assert table["SITE"].tolist() == [10.0, 20.0]
+    assert nca_summary(table, by="SITE", measures=["cmax"])["geometric_mean"].tolist() == pytest.approx([4.0, 8.0])
+    with pytest.raises(FitError, match=r"^keep names 'SITES', which is no covariate of .*\. Did you mean 'SITE'\? "):
+        nca(given, route="bolus", keep=["SITES"])
+
+
 def test_summary_by_hand():
     table = pd.DataFrame({"subject": list("abcd"), "arm": [1, 1, 2, 2], "cmax": [1.0, np.e, 2.0, np.nan], "tmax": [1.0, 3.0, 2.0, 2.0]})
     table.attrs["units"] = {"cmax": "mg/L", "tmax": "h"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ def nca(
     blq_after: str = "missing",
     tau: float | None = None,
     baseline: float | str | None = None,
+    keep: Sequence[str] = (),
     least: int = 3,
     tolerance: float = 1e-4,
 ) -> pd.DataFrame:
@@ -54,12 +55,13 @@ def nca(
     `baseline` (a value in the observable's unit, or "predose": the subject's last sample that is not after the first dose) adds `peak_above_baseline` and
     `auc_above_baseline` to the last sample. `least` and `tolerance` rule the terminal slope (see `lambda_z`; with the peak after a bolus).
 
-    Columns: subject, dose_number, dose, dose_time; samples, blq; cmax, tmax, tfirst (first quantifiable), tlast, clast; auc_last, auc_all (to a first
-    value of 0 after tlast), auc_inf = auc_last + clast / lambda_z, auc_inf_pred (clast of the line), extrapolated (share), aumc_inf, mrt; lambda_z,
-    half_life, r2, adjusted_r2, points, lambda_z_first, lambda_z_last, span (half-lives); cl and vz (cl_f and vz_f if extravascular), vss (not if
-    extravascular); and of a dosing interval auc_tau, cavg, cmin, ctau, fluctuation, swing, accumulation (auc_tau by dose against the first), cl_tau =
-    dose / auc_tau, which is the clearance at steady state only. cl, vz, vss and mrt are those of a single dose, NaN for subjects with several. mrt is
-    aumc_inf / auc_inf, less half the duration of an infusion; of an extravascular dose it holds the mean absorption time.
+    Columns: subject, the covariates named by `keep` (to group by), dose_number, dose, dose_time; samples, blq; cmax, tmax, tfirst (first quantifiable),
+    tlast, clast; auc_last, auc_all (to a first value of 0 after tlast), auc_inf = auc_last + clast / lambda_z, auc_inf_pred (clast of the line),
+    extrapolated (share), aumc_inf, mrt; lambda_z, half_life, r2, adjusted_r2, points, lambda_z_first, lambda_z_last, span (half-lives); cl and vz (cl_f
+    and vz_f if extravascular), vss (not if extravascular); and of a dosing interval auc_tau, cavg, cmin, ctau, fluctuation, swing, accumulation
+    (auc_tau by dose against the first), cl_tau = dose / auc_tau, which is the clearance at steady state only. cl, vz, vss and mrt are those of a single
+    dose, NaN for subjects with several. mrt is aumc_inf / auc_inf, less half the duration of an infusion; of an extravascular dose it holds the mean
+    absorption time.
 
     At the time of a dose: a sample before it, else 0 for the first dose and the smallest value of the interval for a later one; after a bolus the line
     through the logs of the first two samples (the first sample where they do not fall). `attrs["units"]` has the unit of each column, `attrs["notes"]`
@@ -77,6 +79,7 @@ def nca(
     rules = BlqRules(blq_before, blq_between, blq_after)
     if tau is not None and not tau > 0:
         raise FitError(f"tau={tau!r}: the hours of a dosing interval.")
+    carried = _carried(cohort, keep)
     lines, told = [], Counter()
     for i, subject in enumerate(cohort.subjects):
         rows = _samples(cohort, i, name)
@@ -88,7 +91,9 @@ def nca(
             found = parameters(interval, route, method, len(doses) == 1, least, tolerance) | over_baseline(interval, base, method)
             first = found.get("auc_tau", np.nan) / dose.amount if dose.number == 1 else first
             found["accumulation"] = found.get("auc_tau", np.nan) / dose.amount / first if dose.number > 1 else np.nan
-            lines.append({"subject": subject, "dose_number": dose.number, "dose": dose.amount, "dose_time": dose.time, **found})
+            lines.append(
+                {"subject": subject, **carried[i], "dose_number": dose.number, "dose": dose.amount, "dose_time": dose.time, **found}
+            )
     return _table(cohort, name, route, lines, told, rules)
 
 
@@ -101,6 +106,14 @@ def _observable(cohort: Cohort, name: str | None) -> str:
         given = "has several observables, say which" if name is None else f"has no samples of '{name}'"
         raise FitError(f"{cohort.name} {given}. {choices(name or '', known)}")
     return str(name)
+
+
+def _carried(cohort: Cohort, keep: Sequence[str]) -> list[dict[str, Any]]:
+    known = list(map(str, cohort.covariates.columns))
+    for name in keep:
+        if name not in known:
+            raise FitError(f"keep names '{name}', which is no covariate of {cohort.name}. {choices(name, known)}")
+    return [{name: cohort.covariates[name].iloc[i] for name in keep} for i in range(cohort.n_subjects)]
 
 
 def _samples(cohort: Cohort, subject: int, name: str) -> pd.DataFrame:
