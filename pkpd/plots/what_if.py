@@ -9,6 +9,7 @@ import numpy as np
 from pkpd.diagnostics.bands import subject_bands
 from pkpd.errors import FitError, choices
 from pkpd.plots import figures, marks, scales, style
+from pkpd.plots.arms import badge_runs
 
 DECADES = 1e4  # a log axis shows this much below the peak
 DIMS = ("arm", "draw", "subject", "time")
@@ -24,7 +25,7 @@ def plot_what_if(runs: Any, observable: str | None = None, limits: dict[str, flo
     """
     names = _names(runs, observable)
     own = axes is None
-    figure, axes = figures.panels(len(names), axes, columns=2, height=3.6, width=5.2 * min(2, len(names)))
+    figure, axes = figures.panels(len(names), axes, columns=2, height=3.6, width=10.4 if len(names) > 1 else 7.5)
     times = np.asarray(runs["time"].values, dtype=float)
     hours = scales.time_axis(axes, times)
     for ax, name in zip(axes, names, strict=False):
@@ -35,7 +36,7 @@ def plot_what_if(runs: Any, observable: str | None = None, limits: dict[str, flo
         note = "line and dark band: median patient, 90 % of draws; light band, thin lines: middle 90 % of patients"
         marks.headline(figure, "What if: " + ", ".join(arms), note)
         marks.legend(figure, axes)
-    marks.badge(figure, ["simulated data"] * bool(runs.attrs.get("simulated")) + ["extrapolation"] * bool(runs.attrs.get("extrapolation")))
+    badge_runs(figure, runs.attrs)
     return figure
 
 
@@ -59,7 +60,7 @@ def _panel(ax: Any, array: Any, times: np.ndarray, limit: float | None) -> None:
         ax.plot(times, middle[1], color=color, label=str(arm))
         for edge in (lowest[1], highest[1]):
             ax.plot(times, edge, color=color, linewidth=0.6, alpha=0.5)
-        reach.append((np.nanmax(highest[1]), np.nanmin(lowest[1])))
+        reach.append((max(np.nanmax(highest[1]), np.nanmax(middle[2])), np.nanmin(lowest[1])))
     if limit is not None:
         ax.axhline(limit, color=style.INK, linewidth=0.9, linestyle=":")
     top, bottom = max(r[0] for r in reach), min(r[1] for r in reach)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -14,108 +15,157 @@ import xarray as xr
 from pkpd.errors import FitError
 from pkpd.events import Regimen
 from pkpd.events.body import SIZES
-from pkpd.inference.fit import Fit
 from pkpd.inference.predictive import Predictive, over_draws
 from pkpd.inference.problem import FitProblem
-from pkpd.simulate.extrapolation import outside_the_data
-from pkpd.simulate.grid import Design, design
+from pkpd.simulate.draws import centring, checked_vary, population_draws, problem_of
+from pkpd.simulate.extrapolation import drivers, outside_the_data
+from pkpd.simulate.grid import design
+from pkpd.simulate.measured import Measured, refuse_undrawable
+from pkpd.simulate.overrides import by_arm, overridden, product_share, with_product
+from pkpd.simulate.virtual import own_subjects, virtual_subjects
+
+DIMS = ("arm", "draw", "subject", "time")
 
 
 def what_if(
-    fit: Fit,
+    fit: Any,
     arms: Mapping[str, Regimen],
     *,
     times: Any,
     key: Any,
     subjects: str = "new",
-    n_subjects: int = 100,
+    n_subjects: int | None = None,
     draws: int = 100,
-    covariates: pd.DataFrame | None = None,
+    covariates: Any = None,
+    vary: Sequence[str] = ("parameters", "subjects"),
+    overrides: Mapping[str, Any] | None = None,
+    product: str | Sequence[str] = (),
 ) -> xr.Dataset:
-    """Predict every observable under each regimen: an xarray Dataset with dims (arm, draw, subject, time), without residual error.
+    """Predict every observable under each regimen: an xarray Dataset with dims (arm, draw, subject, time).
 
-    `times` (h) rise. `subjects="new"` draws random effects from the fitted variability for `n_subjects` virtual subjects, whose covariates are
-    resampled from the cohort unless a table is given; "posterior" uses the cohort's own subjects. Draws and random effects are the same in every arm,
-    so differences between arms are sharp. A fit that did not converge gives runs marked
-    `attrs["converged"] = 0`, which plots badge and the report withholds. `attrs["extrapolation"]` says what lies outside the studied doses.
+    `fit` is a `Fit`, or a `FitProblem` for its prior. `times` (h) rise. `subjects="new"` draws random effects from the fitted variability;
+    "posterior" takes the cohort's own subjects. `vary` says what varies: "parameters" (between draws; else all draws have the medians), "subjects"
+    (random effects between subjects; else each is the typical one with its covariates) and "residual" (values as measured, without limits).
 
-    Raises `FitError` when the fit carries no problem or a value has no use.
+    `covariates` of new subjects: None (rows of the cohort drawn with replacement), a DataFrame, a csv file of virtual patients, or a function (key, n)
+    that gives a DataFrame. `n_subjects` (of new subjects) is 100, or all rows of the table; another number than that draws rows with replacement.
+    `product` names covariates (a viability, a CAR-positive fraction) by which each subject's amounts are multiplied. `overrides` maps parameters to a
+    number in the model's unit or a function of the subject's value, for all arms, or by arm: `{"CL": 2.0, "inhibited": {"CL": lambda x: 0.5 * x}}`; a
+    parameter tied to another one keeps its value.
+
+    Draws, subjects and random numbers are the same in every arm, so differences between arms are sharp. An observable in classes (binary, ordinal,
+    recist) has besides `<observable>_probability` (arm, draw, subject, time, <observable>_class); `theta_<parameter>` (arm, draw, subject) holds each
+    subject's parameters. A fit that did not converge gives runs marked
+    `attrs["converged"] = 0`, which plots badge and the report withholds; `attrs["source"]` is "posterior" or "prior". `attrs["extrapolation"]` says what
+    lies outside the studied doses, and which parameters drive those arms. Raises `FitError` when the fit carries no problem or a value has no use.
 
     >>> runs = what_if(fit, {"double": bolus((640, "mg"))}, times=[1, 2, 4, 8], key=jax.random.PRNGKey(0))   # doctest: +SKIP
     """
-    problem = _problem(fit)
+    problem, varying = problem_of(fit), checked_vary(vary)
+    _check(fit, arms, subjects)
+    pick, shake = jax.random.split(key)
+    columns = (product,) if isinstance(product, str) else tuple(product)
+    table = _people(problem, subjects, covariates, n_subjects, columns, pick)
+    changes, share = by_arm(problem, overrides, arms), product_share(table, columns)
+    sites, index = population_draws(fit, draws, varying, jax.random.fold_in(shake, 1))
+    keys = jax.random.split(shake, len(index))
+    setting = _Setting(problem, subjects, varying, table, np.asarray(times, float), share, Predictive(problem, centring(fit)))
+    found = {n: setting.arm(n, r, changes[n], sites, keys) for n, r in arms.items()}
+    runs = _label(setting, found)
+    notes = outside_the_data(problem, fit, arms, setting.times, table, share)
+    told = drivers(fit, runs, sites if "parameters" in varying else {}, notes)
+    return runs.assign_attrs(_attrs(fit, problem, arms, varying, [*notes, *told])).assign_coords(posterior_draw=("draw", index))
+
+
+def _check(fit: Any, arms: Any, subjects: str) -> None:
     if subjects not in ("new", "posterior"):
         raise FitError(f"what_if(subjects={subjects!r}): 'new' (virtual subjects) or 'posterior' (the cohort's own).")
+    if subjects == "posterior" and isinstance(fit, FitProblem):
+        raise FitError("subjects='posterior' are those of a fit, and this is a problem that was not fitted: take subjects='new'.")
     if not arms:
         raise FitError("what_if needs at least one arm, as in {'D1': infusion(cells(5e9))}.")
-    pick, vary = jax.random.split(key)
-    table = _subjects(problem, subjects, n_subjects, covariates, pick)
-    sites, weights = _draws(fit, draws)
-    keys = jax.random.split(vary, len(next(iter(sites.values()))))
-    found = {n: _arm(problem, r, n, times, table, subjects, sites, keys, weights) for n, r in arms.items()}
-    return _label(problem, fit, arms, found, np.asarray(times, float), table)
 
 
-def _problem(fit: Fit) -> FitProblem:
-    if fit.problem is None:
-        raise FitError(
-            "This fit was loaded without its problem, so its model is not known here: load_fit(directory, problem=problem(quick=False))."
-        )
-    return fit.problem
-
-
-def _subjects(problem: FitProblem, subjects: str, n: int, covariates: pd.DataFrame | None, key: Any) -> pd.DataFrame:
-    own = pd.DataFrame(problem.covariates, index=range(len(problem.cohort.subjects)))
-    if subjects == "posterior":
-        return own
+def _people(problem: FitProblem, subjects: str, covariates: Any, n: int | None, product: Sequence[str], key: Any) -> pd.DataFrame:
+    if subjects == "new":
+        return virtual_subjects(problem, covariates, n, product, key)
     if covariates is not None:
-        return covariates.reset_index(drop=True)
-    rows = np.asarray(jax.random.randint(key, (n,), 0, len(own)))
-    return own.iloc[rows].reset_index(drop=True)
+        raise FitError("subjects='posterior' are the cohort's own, with their covariates: leave covariates out.")
+    own = own_subjects(problem)
+    missing = [c for c in product if c not in own]
+    if missing:
+        raise FitError(f"product names '{missing[0]}', which the cohort's subjects do not have as a number.")
+    return own
 
 
-def _draws(fit: Fit, draws: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Evenly spaced posterior draws of every sampled site, flattened over chains."""
-    posterior = fit.tree["posterior"].to_dataset()
-    total = posterior.sizes["chain"] * posterior.sizes["draw"]
-    chosen = np.unique(np.linspace(0, total - 1, min(draws, total)).astype(int))
-    names = [n for n in posterior.data_vars if not str(n).endswith("_i") and not str(n).startswith(("eta_", "corr_", "lambda_"))]
-    flat = {str(n): posterior[n].to_numpy().reshape(total, *posterior[n].shape[2:])[chosen] for n in names}
-    weights = {n: jnp.asarray(w) for n, w in fit.centring.items()}
-    return flat, weights
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    """What all arms share."""
+
+    problem: FitProblem
+    subjects: str
+    vary: frozenset[str]
+    table: pd.DataFrame
+    times: np.ndarray
+    share: np.ndarray
+    predictive: Predictive
+
+    def arm(self, name: str, regimen: Regimen, changes: Mapping[str, Any], sites: Any, keys: Any) -> dict[str, Any]:
+        """ "values" [draw, time, observable, subject], and by observable in classes P(class) [draw, time, subject, class]."""
+        problem, table = self.problem, self.table
+        read = {*problem.fitted_model.covariate_names, *(SIZES[size][0] for size in regimen.for_model(problem.model).sizes)}
+        bound = design(
+            problem.fitted_model, regimen, self.times, table[[c for c in table if c in read]], name, solver=problem.solver
+        ).predictor
+        bound = with_product(bound, self.share) if (self.share != 1).any() else bound
+        measured = Measured(problem, self.times, table)
+        if "residual" in self.vary:
+            refuse_undrawable(measured)
+
+        def one(values: Any, key: Any) -> Any:
+            theta = overridden(problem, self._theta(values, key), changes)
+            seen = bound.observables(theta)[0]
+            found = measured.probabilities(seen, values, jax.random.fold_in(key, 3))
+            known = {n: jnp.broadcast_to(theta.get(n, problem.model.typical[n]), (len(table),)) for n in problem.model.param_names}
+            shown = measured.sample(seen, values, jax.random.fold_in(key, 2)) if "residual" in self.vary else seen
+            return {"values": shown, "theta": known, "classes": found}
+
+        return over_draws(one, sites, keys, batch=min(2, len(keys)))
+
+    def _theta(self, values: Any, key: Any) -> dict[str, Any]:
+        covariates = {c: self.table[c].to_numpy(float) for c in self.table}
+        if self.subjects == "posterior":
+            return self.predictive.individual(values) if "subjects" in self.vary else self.predictive.typical(values)
+        if "subjects" in self.vary:
+            return self.predictive.new(values, key, covariates, len(self.table))
+        return self.predictive.typical(values, covariates)
 
 
-def _arm(
-    problem: FitProblem, regimen: Regimen, name: str, times: Any, table: pd.DataFrame, subjects: str, sites: Any, keys: Any, weights: Any
-) -> np.ndarray:
-    """[draw, time, observable, subject]"""
-    read = {*problem.fitted_model.covariate_names, *(SIZES[size][0] for size in regimen.for_model(problem.model).sizes)}
-    arm: Design = design(problem.fitted_model, regimen, times, table[[c for c in table if c in read]], name, solver=problem.solver)
-    predictive = Predictive(problem, weights)
-    covariates = {c: table[c].to_numpy(float) for c in table}
+def _label(setting: _Setting, found: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
+    problem, table, arms = setting.problem, setting.table, list(found)
+    stacked = np.stack([found[n]["values"] for n in arms])
+    data: dict[str, Any] = {}
+    for i, o in enumerate(problem.model.observables):
+        data[o.name] = (DIMS, np.moveaxis(stacked[:, :, :, i], 2, 3), {"unit": o.unit})
+    coords: dict[str, Any] = {"arm": arms, "draw": np.arange(stacked.shape[1]), "subject": np.arange(len(table)), "time": setting.times}
+    coords |= {c: ("subject", table[c].to_numpy(float)) for c in table}
+    for name in problem.model.param_names:
+        data[f"theta_{name}"] = (DIMS[:3], np.stack([found[n]["theta"][name] for n in arms]), {"unit": problem.model.param(name).unit})
+    for o in next(iter(found.values()))["classes"]:
+        p = np.moveaxis(np.stack([found[n]["classes"][o] for n in arms]), 2, 3)
+        data[f"{o}_probability"] = ((*DIMS, f"{o}_class"), p, {"unit": "1"})
+        coords[f"{o}_class"] = Measured(problem, setting.times, table).labels(o, p.shape[-1])
+    return xr.Dataset(data, coords=coords)
 
-    def one(values: Any, key: Any) -> Any:
-        theta = predictive.individual(values) if subjects == "posterior" else predictive.new(values, key, covariates, len(table))
-        return arm.predictor.observables(theta)[0]
 
-    return over_draws(one, sites, keys, batch=2)
-
-
-def _label(
-    problem: FitProblem, fit: Fit, arms: Mapping[str, Regimen], found: dict[str, np.ndarray], times: np.ndarray, table: pd.DataFrame
-) -> xr.Dataset:
-    stacked = np.stack(list(found.values()))
-    dims = ("arm", "draw", "subject", "time")
-    data = {o.name: (dims, np.moveaxis(stacked[:, :, :, i], 2, 3), {"unit": o.unit}) for i, o in enumerate(problem.model.observables)}
-    coords = {"arm": list(found), "draw": np.arange(stacked.shape[1]), "subject": np.arange(len(table)), "time": times}
-    covariates = {c: ("subject", table[c].to_numpy(float)) for c in table}
-    regimens = {n: repr(r) for n, r in arms.items()}
-    notes = outside_the_data(problem, fit, arms, times, table)
-    attrs = {
+def _attrs(fit: Any, problem: FitProblem, arms: Mapping[str, Regimen], vary: frozenset[str], notes: list[str]) -> dict[str, Any]:
+    prior = isinstance(fit, FitProblem)
+    return {
         "simulated": int(problem.simulated),
         "extrapolation": notes,
-        "regimens": [f"{n}: {r}" for n, r in regimens.items()],
+        "regimens": [f"{n}: {r!r}" for n, r in arms.items()],
         "time_unit": "h",
+        "source": "prior" if prior else "posterior",
+        "vary": sorted(vary),
+        "converged": 1 if prior else int(fit.verdict.converged),
     }
-    attrs["converged"] = int(fit.verdict.converged)
-    return xr.Dataset(data, coords=coords | covariates, attrs=attrs)

@@ -1,0 +1,249 @@
+"""`read_scenario`: a TOML file as a what-if to be run, checked whole before anything is solved."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pkpd.errors import FitError, choices
+from pkpd.events import Regimen
+from pkpd.model import Model
+from pkpd.simulate.draws import VARY
+from pkpd.simulate.scenario.keys import Mistakes, Table
+from pkpd.simulate.scenario.regimens import arm
+from pkpd.units import factor, quantity
+
+KEYS = (
+    "title",
+    "seed",
+    "source",
+    "parameters",
+    "variability",
+    "times",
+    "population",
+    "overrides",
+    "arms",
+    "exposure",
+    "targets",
+    "figures",
+    "output",
+)
+MEASURED = ("start", "end", "above", "limit", "baseline", "tau", "to_infinity", "method")
+MOST_TIMES = 20_000
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A what-if as read from a file. `source` has "model", or "file" and "fit"; times are hours; values are in the model's units."""
+
+    title: str
+    seed: int
+    source: Mapping[str, Any]
+    arms: Mapping[str, Regimen]
+    times: np.ndarray
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    variability: Mapping[str, float] = field(default_factory=dict)
+    population: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    exposure: tuple[Mapping[str, Any], ...] = ()
+    targets: tuple[Mapping[str, Any], ...] = ()
+    reference: str | None = None
+    table_draws: int = 1
+
+
+def read_source(path: str | Path) -> dict[str, Any]:
+    """What a scenario simulates, before its model is known: "model" (a name of the library), or "file" (a fit file) and "fit" (a folder)."""
+    values, mistakes = _load(path)
+    table = Table(values, "", mistakes).table("source").known("model", "file", "fit", "quick")
+    found = {n: table.get(n, str, "text") for n in ("model", "file", "fit")}
+    found["quick"] = table.get("quick", bool, "true or false", False)
+    if (found["model"] is None) == (found["file"] is None):
+        mistakes.add("source", 'it names a model of the library (model = "one_compartment_oral") or a fit file (file = "fits/mine.py").')
+    if found["fit"] and not found["file"]:
+        mistakes.add("source", 'fit is the folder of a saved fit, and needs the fit file beside it: file = "fits/mine.py".')
+    mistakes.end()
+    return found
+
+
+def read_scenario(path: str | Path, model: Model) -> Scenario:
+    """Read and check a scenario for a model. Raises `FitError` with everything wrong in it, each with its place and the nearest right key.
+
+    >>> read_scenario("scenario.toml", model).arms                                       # doctest: +SKIP
+    """
+    values, mistakes = _load(path)
+    root = Table(values, "", mistakes).known(*KEYS)
+    title = root.get("title", str, "text", Path(path).stem)
+    seed = root.get("seed", int, "a whole number", 1)
+    arms, overrides = _arms(root, model)
+    targets = tuple(_target(t, model) for t in root.tables("targets"))
+    found = Scenario(
+        title, seed, read_source(path), arms, _times(root.table("times")),
+        _values(root.table("parameters"), model), _variability(root.table("variability"), model), _population(root, path),
+        _overrides(root.table("overrides"), model) | overrides, tuple(_exposure(t, model) for t in root.tables("exposure")), targets,
+        root.table("figures").known("reference").get("reference", str, "the name of an arm"),
+        root.table("output").known("table_draws").get("table_draws", int, "a whole number of draws in the tables", 1),
+    )  # fmt: skip
+    if found.reference is not None and found.reference not in arms:
+        mistakes.add("figures", f"reference = {found.reference!r} is no arm; the arms are {', '.join(arms)}.")
+    mistakes.end()
+    return found
+
+
+def _load(path: str | Path) -> tuple[dict[str, Any], Mistakes]:
+    place = Path(path)
+    if not place.is_file():
+        raise FitError(f"There is no scenario file {place}.")
+    try:
+        return tomllib.loads(place.read_text(encoding="utf-8")), Mistakes(place.name)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FitError(f"{place.name} is not TOML: {error}.") from None
+
+
+def _arms(root: Table, model: Model) -> tuple[dict[str, Regimen], dict[str, Any]]:
+    read = [(t, arm(t, model)) for t in root.tables("arms")]
+    if "arms" not in root.values or not read:
+        root.mistakes.add("arms", 'a scenario has at least one arm: [[arms]], name = "once", doses = [{amount = "320 mg"}].')
+    arms: dict[str, Regimen] = {}
+    changes: dict[str, Any] = {}
+    for table, (name, regimen, override) in read:
+        if name in arms or name in model.param_names:
+            root.mistakes.add(table.place, f"the name '{name}' is taken by {'another arm' if name in arms else 'a parameter'}.")
+        arms[name] = regimen
+        if override:
+            changes[name] = _overrides(Table(override, f"{table.place}.overrides", root.mistakes), model)
+    return arms, changes
+
+
+def _times(table: Table) -> np.ndarray:
+    table.known("from", "to", "by", "at", "also")
+    hours = lambda pair: None if pair is None else table.mistakes.attempt(table.place, lambda: quantity(pair, "h", "A time"))  # noqa: E731
+    listed = [
+        hours(table.pair(k, x, "24 h")) for k in ("at", "also") for x in table.get(k, list, 'a list of times, as ["0 h", "30 min"]', [])
+    ]
+    start, end, step = (hours(table.quantity(k, e)) for k, e in (("from", "0 h"), ("to", "14 day"), ("by", "1 h")))
+    grid = np.zeros(0)
+    if end is not None and step is not None:
+        first = start or 0.0
+        if not 0 < step <= end - first or (end - first) / step > MOST_TIMES:
+            table.mistakes.add(table.place, f"from {first:g} h to {end:g} h by {step:g} h are no times (or more than {MOST_TIMES:,}).")
+        else:
+            grid = first + step * np.arange(int(np.floor((end - first) / step + 1e-9)) + 1)
+    elif (end is None) != (step is None):
+        table.mistakes.add(table.place, "to and by stand together.")
+    found = np.unique(np.round([*grid, *(x for x in listed if x is not None)], 9))
+    if len(found) < 2 and not table.mistakes.found:
+        table.mistakes.add("times", 'give at least two times: to = "14 day", by = "6 h", or at = ["0 h", "24 h"].')
+    return found
+
+
+def _values(table: Table, model: Model) -> dict[str, float]:
+    table.known(*model.param_names)
+    found = {
+        n: table.get(n, (int, float, str), f"a number in {model.param(n).unit}, or with its unit")
+        for n in table.values
+        if n in model.param_names
+    }
+    return {n: x for n, v in found.items() if (x := _in_unit(table, n, v, model)) is not None}
+
+
+def _in_unit(table: Table, name: str, value: Any, model: Model) -> float | None:
+    unit = model.param(name).unit
+    if not isinstance(value, str):
+        return None if value is None else float(value)
+    pair = table.pair(name, value, f"2 {unit}")
+    return None if pair is None else table.mistakes.attempt(table.place, lambda: quantity(pair, unit, f"Parameter '{name}'"))
+
+
+def _variability(table: Table, model: Model) -> dict[str, float]:
+    table.known(*model.param_names)
+    found = {n: table.get(n, (int, float), "a standard deviation on the parameter's own scale (log, logit or plain)") for n in table.values}
+    for n, v in found.items():
+        if v is not None and not v >= 0:
+            table.mistakes.add(table.place, f"{n} = {v!r}; a standard deviation is not below 0.")
+    return {n: float(v) for n, v in found.items() if v is not None and n in model.param_names}
+
+
+def _overrides(table: Table, model: Model) -> dict[str, Any]:
+    table.known(*model.param_names)
+    found: dict[str, Any] = {}
+    for n, v in table.values.items():
+        if n not in model.param_names:
+            continue
+        if isinstance(v, dict):
+            times = (
+                Table(v, f"{table.place}.{n}", table.mistakes).known("times").get("times", (int, float), "a number", None, required=True)
+            )
+            found[n] = (lambda k: lambda x: k * x)(float(times or 1.0))
+        else:
+            value = _in_unit(table, n, table.get(n, (int, float, str), "a number, a text with its unit, or {times = 0.5}"), model)
+            found |= {} if value is None else {n: value}
+    return found
+
+
+def _population(root: Table, path: str | Path) -> dict[str, Any]:
+    table = root.table("population").known("subjects", "draws", "vary", "patients", "product", "covariates")
+    whole = "a whole number of at least 1"
+    found: dict[str, Any] = {n: table.get(n, int, whole) for n in ("subjects", "draws")}
+    for n, v in found.items():
+        if v is not None and v < 1:
+            root.mistakes.add(table.place, f"{n} = {v}; accepted is {whole}.")
+    for n in ("vary", "product"):
+        found[n] = table.get(n, list, "a list of words")
+    for word in found["vary"] or ():
+        if word not in VARY:
+            root.mistakes.add(table.place, f"vary names {word!r}; accepted are {', '.join(VARY)}.")
+    patients = table.get("patients", str, "the path of a csv file")
+    if patients is not None:
+        found["patients"] = Path(path).parent / patients
+    found["covariates"] = {n: float(v) for n, v in table.table("covariates").values.items() if isinstance(v, int | float)}
+    return {n: v for n, v in found.items() if v not in (None, {})}
+
+
+def _observable(table: Table, model: Model) -> str | None:
+    name = table.get("observable", str, "the name of an observable", None, required=len(model.observables) > 1)
+    name = model.observable_names[0] if name is None and len(model.observables) == 1 else name
+    if name is not None and name not in model.observable_names:
+        table.mistakes.add(table.place, f"{model.name} has no observable '{name}'. {choices(name, model.observable_names)}")
+        return None
+    return name
+
+
+def _exposure(table: Table, model: Model, extra: tuple[str, ...] = ()) -> dict[str, Any]:
+    """An observable and the arguments of `exposure`, values in its unit and times in hours."""
+    table.known("observable", *MEASURED, *extra)
+    name = _observable(table, model)
+    unit = next((o.unit for o in model.observables if o.name == name), "1")
+    found: dict[str, Any] = {"observable": name}
+    for key in ("start", "end", "tau"):
+        pair = table.quantity(key, "24 h")
+        found[key] = None if pair is None else table.mistakes.attempt(table.place, lambda p=pair: quantity(p, "h", "A time"))
+    for key in ("above", "limit", "baseline"):
+        found[key] = "first" if table.values.get(key) == "first" else _level(table, key, unit)
+    found["to_infinity"] = table.get("to_infinity", bool, "true or false")
+    found["method"] = table.get("method", str, "text")
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def _level(table: Table, key: str, unit: str) -> float | None:
+    """A value in an observable's unit: a plain number where that has none."""
+    value = table.get(key, (int, float, str), f'a value with its unit, as in {key} = "10 {unit}"')
+    if value is None or (not isinstance(value, str) and unit in ("1", "")):
+        return None if value is None else float(value)
+    pair = table.pair(key, value, f"10 {unit}")
+    return None if pair is None else table.mistakes.attempt(table.place, lambda: pair[0] * factor(pair[1], unit, key))
+
+
+def _target(table: Table, model: Model) -> dict[str, Any]:
+    """An exposure with `measure` and limits, in the measure's own unit: a text with a unit is converted when the measure is known."""
+    found = _exposure(table, model, ("name", "measure", "at_least", "at_most"))
+    found["measure"] = table.get("measure", str, 'a measure of exposure, as in measure = "cmax"', "cmax")
+    found["name"] = table.get("name", str, "text")
+    limits = {k: table.get(k, (int, float, str), f'a value with its unit, as in {k} = "10 mg/L"') for k in ("at_least", "at_most")}
+    if all(v is None for v in limits.values()):
+        table.mistakes.add(table.place, "a target has at_least, at_most or both.")
+    return found | {k: v if not isinstance(v, str) else table.pair(k, v, "10 mg/L") for k, v in limits.items() if v is not None}
