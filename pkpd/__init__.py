@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import jax
 
-from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, maximise, objective
+from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, laplace, maximise, objective
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
@@ -166,6 +166,7 @@ __all__ = [
     "horseshoe_scale",
     "identify",
     "infusion",
+    "laplace",
     "last_positive",
     "limits_by",
     "load_calibration",

@@ -31,7 +31,10 @@ class Fit:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """name, mean, sd, q5, q50, q95, ess_bulk, ess_tail, rhat of every population-level parameter."""
-        return pd.DataFrame(json.loads(self.tree.attrs["summary"]))
+        table = pd.DataFrame(json.loads(self.tree.attrs["summary"]))
+        return table.assign(
+            **{k: table[k].astype(float) for k in ("ess_bulk", "ess_tail", "rhat") if k in table}
+        )  # None where there is none
 
     @cached_property
     def verdict(self) -> Verdict:

@@ -84,7 +84,7 @@ def judge(
         perhaps = [f"Perhaps not identified, by the draws there are: {text}" for text in told]
         return Verdict(False, f"NOT CONVERGED: {reasons[0]}", (*reasons, *full), (*steps, *perhaps), told)
     words = ("Converged", "Converged, with a warning", "Converged, with warnings")[min(len(warnings), 2)]
-    words += f", but NOT IDENTIFIED ({_few([d.brief for d in unseen])})" if unseen else ""
+    words += f", but NOT IDENTIFIED ({few([d.brief for d in unseen])})" if unseen else ""
     headline = "; ".join((f"{words}: {_numbers(summary)}", *(brief for brief, _, _ in warnings))) + "."
     return Verdict(True, headline, tuple(full), (*steps, *cures(unseen)), told)
 
@@ -152,5 +152,6 @@ def _numbers(summary: pd.DataFrame) -> str:
     return f"largest R-hat {summary['rhat'].max():.3f}, smallest bulk ESS {summary['ess_bulk'].min():.0f}, smallest tail ESS {summary['ess_tail'].min():.0f}"
 
 
-def _few(words: Sequence[str], most: int = 3) -> str:
+def few(words: Sequence[str], most: int = 3) -> str:
+    """The first words, and how many more there are."""
     return "; ".join(words[:most]) + (f"; {len(words) - most} more" if len(words) > most else "")
