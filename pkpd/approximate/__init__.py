@@ -4,5 +4,6 @@ from pkpd.approximate.individual import IndividualEstimates
 from pkpd.approximate.laplace import laplace
 from pkpd.approximate.maximise import PointEstimates, maximise
 from pkpd.approximate.objective import ObjectiveValue, ebe, objective
+from pkpd.approximate.pathfinder import pathfinder
 
-__all__ = ["IndividualEstimates", "ObjectiveValue", "PointEstimates", "ebe", "laplace", "maximise", "objective"]
+__all__ = ["IndividualEstimates", "ObjectiveValue", "PointEstimates", "ebe", "laplace", "maximise", "objective", "pathfinder"]

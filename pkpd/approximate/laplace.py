@@ -14,7 +14,8 @@ from pkpd.approximate.as_fit import Proposal, as_fit, checked, each, opened
 from pkpd.approximate.bfgs import Descent, minimise
 from pkpd.approximate.compiled import marginal_of
 from pkpd.approximate.importance import importance_weights
-from pkpd.approximate.nested import TAILS, Drawn, Nested
+from pkpd.approximate.laws import TAILS, Law
+from pkpd.approximate.nested import Drawn, Nested
 from pkpd.approximate.posterior_surface import PosteriorSurface
 from pkpd.errors import FitError
 from pkpd.inference.fit import Fit
@@ -48,14 +49,30 @@ def laplace(problem: FitProblem, *, seed: Any, draws: int = 1000, inner: int = 1
     surface = PosteriorSurface(marginal_of(problem, method_of(problem)))
     at = descend(surface)
     log.info("marginal mode: -2 log posterior %.3f after %d evaluations", at.value, at.evaluations)
-    law = Nested(surface.marginal, at.z, root_of(surface.curvature(at.z, at.carried)), at.carried, inner)
+    law = Nested(surface.marginal, (Law(at.z, root_of(surface.curvature(at.z, at.carried))),), at.carried, inner)
     first, second = jax.random.split(jax.random.PRNGKey(seed))
     pilot = law.draw(draws, first)
     weights = importance_weights(pilot.log_ratio)
     log.info("first draws: %.0f effective of %d", weights.ess, len(pilot.z))
-    drawn = law.refined(pilot, weights).draw(2 * draws, second)
+    drawn = replace(law, laws=(law.refined(pilot, weights),)).draw(2 * draws, second)
     space = opened(problem)
-    return as_fit(space, _proposal(space, surface, drawn, inner), draws, seed)
+    told = (
+        f"Centre and covariance: mode of the population's values with random effects integrated out ({surface.marginal.method}) and the curvature there, "
+        f"corrected by the moments of weighted first draws; {effects_in_words(inner)}",
+    )
+    return as_fit(
+        space, Proposal("Laplace", placed(space, surface, drawn), drawn.log_ratio, weights_of(space), {"inner": inner}, told), draws, seed
+    )
+
+
+def integrated(problem: FitProblem) -> PosteriorSurface | None:
+    """The posterior of the population's values where their random effects can be integrated out, else None (subpopulations, levels, no effects, ...)."""
+    try:
+        surface = PosteriorSurface(marginal_of(problem, method_of(problem)))
+        _ = surface.marginal.rows.dropped
+    except FitError:
+        return None
+    return surface
 
 
 def method_of(problem: FitProblem) -> str:
@@ -82,18 +99,22 @@ def root_of(curvature: np.ndarray) -> np.ndarray:
     return vectors / np.sqrt(np.maximum(np.abs(values), LEAST))
 
 
-def _proposal(space: Space, surface: PosteriorSurface, drawn: Drawn, inner: int) -> Proposal:
+def effects_in_words(inner: int) -> str:
+    """How random effects are drawn, for the report."""
+    return f"random effects around their modes given each draw, {inner} a subject; tails of Student's t with {TAILS:g} degrees of freedom."
+
+
+def weights_of(space: Space) -> dict[str, Any]:
+    """Centring weights of the coordinates that `placed` gives: none centred."""
+    return {n: jnp.zeros(len(space.problem.cohort.subjects)) for n in space.problem.population.varying}
+
+
+def placed(space: Space, surface: PosteriorSurface, drawn: Drawn) -> np.ndarray:
+    """The draws in the sampler's coordinates [S, D]."""
     rows = surface.marginal.rows
 
     def place(pair: Any) -> Any:
         population = rows.values.constrained(pair[0])
         return space.flatten({**population, **rows.values.effects.raws(population, pair[1])})
 
-    z = each(place, (drawn.z, drawn.u))
-    centring = {n: jnp.zeros(len(rows.problem.cohort.subjects)) for n in rows.problem.population.varying}
-    told = (
-        f"Centre and covariance: mode of the population's values with random effects integrated out ({surface.marginal.method}) and the curvature there, "
-        f"corrected by the moments of weighted first draws; random effects around their modes given each draw, {inner} a subject; tails of Student's t "
-        f"with {TAILS:g} degrees of freedom.",
-    )
-    return Proposal("Laplace", z, drawn.log_ratio, centring, {"inner": inner}, told)
+    return each(place, (drawn.z, drawn.u))

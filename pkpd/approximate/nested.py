@@ -1,6 +1,6 @@
 """A law of a whole posterior in two floors: population values z, and each subject's random effects u_i given z; drawn, and weighed against the exact one.
 
-    z ~ t_df(centre, root root'),   u_im | z ~ t_df(u_i*(z), A_i(z)^-1),  m = 1..M
+    z ~ t_df(centre, root root') or a mixture of such,   u_im | z ~ t_df(u_i*(z), A_i(z)^-1),  m = 1..M
     p^(y_i | z) = 1/M sum_m p(y_i | u_im) N(u_im; 0, 1) / q(u_im | z)
     w = p(z) prod_i p^(y_i | z) / q(z),   u_i = u_im with probability proportional to its term
 
@@ -12,7 +12,7 @@ weights need not be bounded where a spread may be near zero. Source: Tran, Schar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,14 +20,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jax.scipy.special import gammaln, logsumexp
+from jax.scipy.special import logsumexp
 
 from pkpd.approximate.importance import Weights
+from pkpd.approximate.laws import Law, drawn_from, mixture_log_density, student, student_log_density
 from pkpd.approximate.marginal import Marginal, bent_up
 from pkpd.approximate.posterior_surface import log_prior
 
-TAILS = 8.0
-"""Degrees of freedom of the laws that are drawn from: as wide as normal ones in the middle, with tails that bound the weights."""
 BATCH = 250
 
 
@@ -46,32 +45,35 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Nested:
-    """`centre` [P] and `root` [P, P] of the law of z; `start` [N, K] are modes at the centre, `inner` is M."""
+    """`laws` of z, drawn from in equal parts with Student's t tails; `start` [N, K] are where modes are searched from, `inner` is M."""
 
     marginal: Marginal
-    centre: np.ndarray
-    root: np.ndarray
+    laws: tuple[Law, ...]
     start: Any
     inner: int
 
     def draw(self, n: int, key: Any) -> Drawn:
-        """At least n draws, in whole batches: a remainder would be compiled a second time."""
-        n += -n % BATCH
+        """At least n draws, one law after another, in whole batches: a remainder would be compiled a second time."""
+        whole = BATCH * len(self.laws)
+        n += -n % whole
         outer, inner = jax.random.split(key)
-        noise = np.asarray(student(outer, (n, len(self.centre))))
-        z, keys = self.centre + noise @ self.root.T, jax.random.split(inner, n)
-        run = _effects_of(self.marginal, self.inner)
+        z = drawn_from(self.laws, n, outer)
+        keys, run = jax.random.split(inner, n), _effects_of(self.marginal, self.inner)
         parts = [run(jnp.asarray(z[i : i + BATCH]), keys[i : i + BATCH], self.start) for i in range(0, n, BATCH)]
         u, target = (np.concatenate([np.asarray(p[k]) for p in parts]) for k in (0, 1))
-        return Drawn(z, u, target, np.asarray(student_log_density(noise)) - np.linalg.slogdet(self.root)[1])
+        return Drawn(z, u, target, mixture_log_density(self.laws, z))
 
-    def refined(self, drawn: Drawn, weights: Weights) -> Nested:
-        """The law with the weighted mean and covariance of its draws, shrunk towards its own where few draws count: weight ess / (ess + 2 P)."""
-        share = weights.ess / (weights.ess + 2.0 * len(self.centre))
+    @property
+    def size(self) -> int:
+        return len(self.laws[0].centre)
+
+    def refined(self, drawn: Drawn, weights: Weights) -> Law:
+        """The first law with the weighted mean and covariance of the draws, shrunk towards its own where few draws count: weight ess / (ess + 2 P)."""
+        share, law = weights.ess / (weights.ess + 2.0 * self.size), self.laws[0]
         mean = weights.weight @ drawn.z
         away = drawn.z - mean
-        covariance = share * (away.T * weights.weight) @ away + (1.0 - share) * self.root @ self.root.T
-        return replace(self, centre=share * mean + (1.0 - share) * self.centre, root=np.linalg.cholesky(covariance))
+        covariance = share * (away.T * weights.weight) @ away + (1.0 - share) * law.root @ law.root.T
+        return Law(share * mean + (1.0 - share) * law.centre, np.linalg.cholesky(covariance))
 
 
 @lru_cache(maxsize=8)
@@ -104,17 +106,3 @@ def _metric(marginal: Marginal, population: Mapping[str, Any], mode: Any) -> Any
     if marginal.rows.normal:
         return marginal.normal_energy(marginal.moments(population), mode)[2]
     return bent_up(marginal.curvature(population, mode))
-
-
-def student(key: Any, shape: tuple[int, ...]) -> Any:
-    """Draws of a multivariate t with `TAILS` degrees of freedom and unit scale; the last axis is the vector."""
-    first, second = jax.random.split(key)
-    scale = jax.random.chisquare(second, TAILS, (*shape[:-1], 1)) / TAILS
-    return jax.random.normal(first, shape) / jnp.sqrt(scale)
-
-
-def student_log_density(x: Any) -> Any:
-    """Log density of those draws [...]; -(P/2) ln 2 pi is left out, as of the normal laws it is divided by."""
-    p = x.shape[-1]
-    constant = gammaln((TAILS + p) / 2) - gammaln(TAILS / 2) - 0.5 * p * np.log(TAILS / 2)
-    return constant - 0.5 * (TAILS + p) * jnp.log1p(jnp.sum(x**2, -1) / TAILS)
