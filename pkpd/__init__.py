@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import jax
 
-from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, laplace, maximise, objective, pathfinder
+from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, laplace, maximise, objective, pathfinder, variational
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
@@ -211,6 +211,7 @@ __all__ = [
     "time_to_event",
     "transformed",
     "total",
+    "variational",
     "what_if",
     "write_records",
     "zero_inflated",

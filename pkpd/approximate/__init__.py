@@ -5,5 +5,16 @@ from pkpd.approximate.laplace import laplace
 from pkpd.approximate.maximise import PointEstimates, maximise
 from pkpd.approximate.objective import ObjectiveValue, ebe, objective
 from pkpd.approximate.pathfinder import pathfinder
+from pkpd.approximate.variational import variational
 
-__all__ = ["IndividualEstimates", "ObjectiveValue", "PointEstimates", "ebe", "laplace", "maximise", "objective", "pathfinder"]
+__all__ = [
+    "IndividualEstimates",
+    "ObjectiveValue",
+    "PointEstimates",
+    "ebe",
+    "laplace",
+    "maximise",
+    "objective",
+    "pathfinder",
+    "variational",
+]

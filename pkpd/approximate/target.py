@@ -36,6 +36,15 @@ class Target:
         return jax.jit(jax.value_and_grad(self.potential))
 
     @cached_property
+    def _slopes(self) -> Callable:
+        return jax.jit(lambda v: jax.lax.map(jax.value_and_grad(self.potential), v))
+
+    def slopes(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """-log density [S] and its gradient [S, D]."""
+        value, gradient = self._slopes(jnp.asarray(v))
+        return np.asarray(value), np.asarray(gradient)
+
+    @cached_property
     def _many(self) -> Callable:
         return jax.jit(lambda v: jax.lax.map(self.potential, v))  # one after another: adaptive solvers lose more than they gain together
 
@@ -80,6 +89,11 @@ class Integrated:
         """-log density and its gradient."""
         value, gradient, modes = self.surface.evaluate(z, self.begin() if carried is None else carried)
         return 0.5 * value, 0.5 * gradient, modes
+
+    def slopes(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """-log density [S] and its gradient [S, P]."""
+        found = [self.evaluate(one) for one in z]
+        return np.array([f[0] for f in found]), np.stack([f[1] for f in found])
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """Of z [S, P], -inf where there is none."""
