@@ -4,7 +4,19 @@ from importlib.metadata import PackageNotFoundError, version
 
 import jax
 
-from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, laplace, maximise, objective, pathfinder, variational
+from pkpd.approximate import (
+    IndividualEstimates,
+    Modes,
+    ObjectiveValue,
+    PointEstimates,
+    ebe,
+    find_modes,
+    laplace,
+    maximise,
+    objective,
+    pathfinder,
+    variational,
+)
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
@@ -115,6 +127,7 @@ __all__ = [
     "MeanSd",
     "Model",
     "ModelError",
+    "Modes",
     "Observable",
     "ObjectiveValue",
     "Param",
@@ -159,6 +172,7 @@ __all__ = [
     "effect_table",
     "enough_draws",
     "epsilon_shrinkage_table",
+    "find_modes",
     "fixed",
     "flow",
     "gain",

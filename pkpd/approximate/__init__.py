@@ -1,5 +1,6 @@
 """Point estimates and the objectives that go with them, and whole posteriors approximated and weighed against the exact one."""
 
+from pkpd.approximate.find_modes import Modes, find_modes
 from pkpd.approximate.individual import IndividualEstimates
 from pkpd.approximate.laplace import laplace
 from pkpd.approximate.maximise import PointEstimates, maximise
@@ -9,9 +10,11 @@ from pkpd.approximate.variational import variational
 
 __all__ = [
     "IndividualEstimates",
+    "Modes",
     "ObjectiveValue",
     "PointEstimates",
     "ebe",
+    "find_modes",
     "laplace",
     "maximise",
     "objective",
