@@ -76,7 +76,9 @@ def as_fit(space: Space, proposal: Proposal, draws: int, seed: int) -> Fit:
     )
     geometry = Geometry(jnp.asarray(proposal.z[index[0]]), None, dict(proposal.centring), float("nan"), None)
     stats = {"log_ratio": proposal.log_ratio[index][None]}
-    tree = assemble(space, geometry, Draws(proposal.z[index][None], stats, np.zeros(0), 0, False), Sampler(), seed, approximation)
+    tree = assemble(
+        space, geometry, Draws(proposal.z[index][None], stats, np.zeros(0), 0, False), Sampler(quality="draft"), seed, approximation
+    )
     tree.attrs["prior_check"] = tell(checked_prior(space.problem, seed)).to_json()
     return Fit(tree, space.problem)
 

@@ -27,11 +27,12 @@ from pkpd.inference.modes import separate_modes
 from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import provenance
+from pkpd.inference.quality import FINAL_ESS, MEANING
 from pkpd.inference.report_facts import report_facts
 from pkpd.inference.reweigh import DRAWS, reweigh
 from pkpd.inference.sample import Draws
 from pkpd.inference.space import Space
-from pkpd.inference.verdict import judge, summarise
+from pkpd.inference.verdict import ESS, judge, summarise
 from pkpd.noise import endpoint_of
 from pkpd.population.shrink import KEPT
 
@@ -60,7 +61,11 @@ def assemble(
     }
     groups = {"posterior": posterior, "sample_stats": stats, "prior": prior_draws(problem, k_prior)}
     groups |= _row_groups(problem, predictive, flat, k_rows, draws.z.shape[:2])
-    own, facts, warned = groups["log_likelihood"]["dv"].sum("obs", skipna=False), event_facts(predictive, flat), ()
+    own, facts, warned = (
+        groups["log_likelihood"]["dv"].sum("obs", skipna=False),
+        [MEANING[sampler.quality], *event_facts(predictive, flat)],
+        (),
+    )
     if problem.summaries:
         groups["summaries"], error = _summaries(space, flat, draws.z.shape[:2])
         own = own + groups["summaries"]["log_likelihood"].sum("summary", skipna=False)
@@ -72,7 +77,10 @@ def assemble(
     more = (*warned, *failed.warned)
     if approximation is None:
         where = located(posterior, stats["diverging"], problem.population_sites)
-        verdict = judge(summary, stats, draws.stopped, check, more, hidden, where, separate_modes(posterior, problem.population_sites))
+        enough = FINAL_ESS if sampler.quality == "final" else ESS
+        verdict = judge(
+            summary, stats, draws.stopped, check, more, hidden, where, separate_modes(posterior, problem.population_sites), enough
+        )
     else:
         verdict = approximation.judge(check, more, hidden)
     groups |= {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from pkpd.errors import FitError
 from pkpd.inference.assemble import assemble
@@ -20,11 +21,15 @@ from pkpd.inference.joint import settle
 from pkpd.inference.prior_check import checked_prior, tell
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import facts
-from pkpd.inference.sample import run_nuts
+from pkpd.inference.quality import MEANING, finer, raised, until_enough
+from pkpd.inference.sample import Draws, run_nuts
 from pkpd.inference.space import Space
+from pkpd.population.shrink import of_subjects
 from pkpd.solve.choose import waiting
 
 log = logging.getLogger("pkpd")
+DRAFT = 1000
+"""Draws that a draft keeps at least."""
 
 
 def sample(
@@ -41,6 +46,8 @@ def sample(
     `seed` is required; `sampler` or its fields (`chains=`, `draws=`, ...) replace the problem's settings. Needs float64.
     Ctrl-C keeps the draws made so far. `checkpoint` is a folder that keeps where the fit stands, every few seconds: the same call after an interruption,
     a crash or a kill goes on from there and ends with the same draws. It is left for the caller to remove once the fit is saved.
+    `quality="draft"` gives an approximation instead (`laplace`; `pathfinder` where random effects cannot be integrated out), `"final"` a finer solver, longer
+    chains, and more draws until 1000 are effective in every population parameter.
     Raises `FitError` when float64 is off or the start is impossible (naming subjects and rows).
 
     >>> fit = sample(problem, seed=1)                                                      # doctest: +SKIP
@@ -52,6 +59,11 @@ def sample(
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise FitError(f"sample(..., seed={seed!r}): a whole number is needed; it is stored with the fit and repeats it.")
     settings = replace(sampler or problem.sampler, **changes)
+    log.info("%s", MEANING[settings.quality])
+    if settings.quality == "draft":
+        return _draft(problem, settings, seed)
+    if settings.quality == "final":
+        settings, problem = raised(settings), replace(problem, solver=finer(problem.solver))
     problem = replace(problem, solver=waiting(problem.solver))
     space = Space(problem)
     log.info("%s: %d subjects, %d rows, %d unknowns", problem.name, len(problem.cohort.subjects), len(problem.rows.dv), space.size)
@@ -65,7 +77,7 @@ def sample(
         space, geometry = settle(space, geometry, find_geometry, log.info)
         problem = space.problem
     log.info("centring weights: %s", in_words(geometry.weights) or "none")
-    draws = run_nuts(space, geometry, settings, seed, progress, kept)
+    draws, settings = _drawn(space, geometry, settings, seed, progress, kept)
     log.info("labelling draws and predicting")
     tree = assemble(space, geometry, draws, settings, seed)
     tree.attrs["prior_check"] = priors.to_json()
@@ -73,6 +85,29 @@ def sample(
         log.info("summaries: %s", tree["summaries"].attrs["error_sentence"])
     log.info("solver check: %s", SolverCheck.from_json(tree.attrs["solver_check"]).verdict)
     return Fit(tree, problem)
+
+
+def _draft(problem: FitProblem, settings: Sampler, seed: int) -> Fit:
+    """Laplace, or Pathfinder through all unknowns where random effects cannot be integrated out."""
+    from pkpd.approximate.laplace import integrated, laplace  # not at import time: it stands on what this package holds
+    from pkpd.approximate.pathfinder import pathfinder
+
+    draws = max(settings.draws, DRAFT)
+    if integrated(problem) is not None:
+        return laplace(problem, seed=seed, draws=draws)
+    log.info("the random effects cannot be integrated out: Pathfinder through all unknowns")
+    return pathfinder(problem, seed=seed, draws=draws)
+
+
+def _drawn(
+    space: Space, geometry: Geometry, settings: Sampler, seed: int, progress: bool, kept: Checkpoint | None
+) -> tuple[Draws, Sampler]:
+    """Draws of NUTS, and the settings they were made with; a final fit goes on until there are enough."""
+    run = lambda now, place: run_nuts(space, geometry, now, seed, progress, place)  # noqa: E731
+    if settings.quality != "final":
+        return run(settings, kept), settings
+    common = np.array([not of_subjects(n) for n in space.labels()])
+    return until_enough(run, settings, common, kept, lambda path: Checkpoint(path, facts(space.problem, settings, seed)), log.info)
 
 
 def _geometry(space: Space, kept: Checkpoint | None) -> Geometry:

@@ -28,7 +28,7 @@ PRIOR = (3.0, 0.5)
 
 def linear(counts=(1, 4, 2, 6, 3), **changes):
     """log y_ij = log 100 - log V - eta_i + e_ij with both spreads known: (log V, eta) is normal."""
-    spec = {"V": lognormal(dist.LogLaw(*PRIOR), between=OMEGA), "CL": fixed(1e-12)}
+    spec = {"V": lognormal(dist.LogNormal(*PRIOR), between=OMEGA), "CL": fixed(1e-12)}
     noise, solver = {"cp": lognormal_error(SIGMA)}, Solver(method="closed_form", native="off")
     return FitProblem(one_compartment_iv, cohort_of(counts), Population(**(spec | changes)), noise, name="linear", solver=solver)
 
@@ -71,8 +71,8 @@ def test_what_it_weighs_by_is_the_samplers_density():
     hundreds is 1e-9.
     """
     joined = Population(
-        CL=lognormal(dist.LogLaw(1.0, 0.7), between=dist.HalfLaw(0.5)),
-        V=lognormal(dist.LogLaw(3.0, 0.7), between=dist.HalfLaw(0.5)),
+        CL=lognormal(dist.LogNormal(1.0, 0.7), between=dist.HalfNormal(0.5)),
+        V=lognormal(dist.LogNormal(3.0, 0.7), between=dist.HalfNormal(0.5)),
         correlation=("CL", "V"),
     )
     p = replace(problem(population=joined), cohort=read_cohort(records(3, lloq=0.6), model=one_compartment_iv, units=UNITS))
@@ -149,4 +149,4 @@ def test_what_it_refuses(asked, told):
 
 def test_without_random_effects_it_says_what_is_missing():
     with pytest.raises(FitError, match="no parameter varies between subjects"):
-        laplace(linear(V=lognormal(dist.LogLaw(*PRIOR))), seed=1)
+        laplace(linear(V=lognormal(dist.LogNormal(*PRIOR))), seed=1)

@@ -117,7 +117,7 @@ def test_without_random_effects_it_goes_through_all_unknowns():
 
     from pkpd import Population, fixed, lognormal, proportional_error
 
-    p = problem(population=Population(CL=lognormal(dist.LogLaw(1.0, 0.7)), V=fixed(20.0)), noise={"cp": proportional_error(0.3)})
+    p = problem(population=Population(CL=lognormal(dist.LogNormal(1.0, 0.7)), V=fixed(20.0)), noise={"cp": proportional_error(0.3)})
     fit = pathfinder(p, seed=1, paths=2)
     assert "Paths of all unknowns." in " ".join(__import__("json").loads(fit.tree.attrs["report"])["assumptions"])
     from pkpd.approximate.as_fit import opened
