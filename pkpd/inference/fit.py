@@ -44,6 +44,12 @@ class Fit:
         return Verdict(found["converged"], found["headline"], *told)
 
     @cached_property
+    def approximation(self) -> dict[str, Any] | None:
+        """Of an approximation: method, proposals, pareto_k, ess, what its weights move, usable; None of a run of NUTS."""
+        stored = self.tree.attrs.get("approximation")
+        return json.loads(stored) if stored else None
+
+    @cached_property
     def provenance(self) -> dict[str, Any]:
         """Versions, seed, hashes and settings that repeat the fit."""
         return json.loads(self.tree.attrs["provenance"])
