@@ -13,9 +13,9 @@ import pandas as pd
 
 from pkpd.approximate.as_fit import checked
 from pkpd.approximate.bfgs import Descent, minimise
-from pkpd.approximate.compiled import marginal_of, solver_of
+from pkpd.approximate.compiled import solver_of
 from pkpd.approximate.distinct import SHOWN, differing, grouped, symmetry
-from pkpd.approximate.laplace import method_of, root_of
+from pkpd.approximate.laplace import root_of, surface_of
 from pkpd.approximate.mode import REASONS
 from pkpd.approximate.paths import SHRINK
 from pkpd.approximate.posterior_surface import PosteriorSurface
@@ -79,7 +79,7 @@ def find_modes(problem: FitProblem, *, seed: Any, starts: int = 8) -> Modes:
     """
     checked("find_modes", seed=seed, starts=starts)
     problem = replace(problem, solver=waiting(problem.solver))
-    surface = PosteriorSurface(marginal_of(problem, method_of(problem)))
+    surface = surface_of(problem)
     target = Integrated(surface)
     places = [target.centre, *scattered(surface.marginal.rows.values, starts, jax.random.PRNGKey(seed))[1:]]
     found = [_descended(target, z) for z in places]

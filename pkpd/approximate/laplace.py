@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from pkpd.approximate.bfgs import Descent, minimise
 from pkpd.approximate.compiled import marginal_of
 from pkpd.approximate.importance import importance_weights
 from pkpd.approximate.laws import TAILS, Law
+from pkpd.approximate.limited import Limited
 from pkpd.approximate.nested import Drawn, Nested
 from pkpd.approximate.posterior_surface import PosteriorSurface
 from pkpd.errors import FitError
@@ -34,19 +36,19 @@ def laplace(problem: FitProblem, *, seed: Any, draws: int = 1000, inner: int = 1
 
         theta* = argmax log p(theta) + sum_i log of integral p(y_i | theta, u_i) N(u_i; 0, 1) du_i,   theta ~ around theta*,   u_i | theta ~ around its mode
 
-    The mode is that of the population's values on their unconstrained scale (log, logit) with the random effects integrated out, by FOCEI, or by Laplace
-    where rows are censored or not normal: spreads stand at their marginal mode, never at zero. Then 2 x `draws` values of the population are drawn around
-    it, `inner` random effects of each subject given each, and weighed against the exact posterior; half of the draws correct centre and covariance
-    first. `draws` of equal weight are kept. `seed` is required and repeats the fit. Returns a `Fit` whose verdict says first that this is an
-    approximation and gives Pareto-k: above 0.7 its numbers are withheld. Another mode far away is not seen: `find_modes` looks for it. Raises `FitError` for
-    an impossible start, and for subpopulations, levels, horseshoes, missing covariates, Student's t effects and published summaries, which only `sample`
-    and `pathfinder` take. Source: Tran, Scharth, Pitt & Kohn 2013, arXiv:1309.3339; Vehtari et al. 2024, JMLR 25:72.
+    The mode is that of the population's values on their unconstrained scale (log, logit) with the random effects integrated out, by FOCEI (rows beyond a
+    limit by their likelihood, M3), or by Laplace where rows are not normal: spreads stand at their marginal mode, never at zero. Then 2 x `draws` values of
+    the population are drawn around it, `inner` random effects of each subject given each, and weighed against the exact posterior; half as many first draws
+    correct centre and covariance. `draws` of equal weight are kept. `seed` is required and repeats the fit. Returns a `Fit` whose verdict says first that
+    this is an approximation and gives Pareto-k: above 0.7 its numbers are withheld. Another mode far away is not seen: `find_modes` looks for it. Raises
+    `FitError` for an impossible start, and for subpopulations, levels, horseshoes, missing covariates, Student's t effects and published summaries
+    (`pathfinder` takes all but the last). Source: Tran, Scharth, Pitt & Kohn 2013, arXiv:1309.3339; Vehtari et al. 2024, JMLR 25:72.
 
     >>> laplace(problem, seed=1).verdict.headline                                          # doctest: +SKIP
     """
     checked("laplace", seed=seed, draws=draws, inner=inner)
     problem = replace(problem, solver=waiting(problem.solver))
-    surface = PosteriorSurface(marginal_of(problem, method_of(problem)))
+    surface = surface_of(problem)
     at = descend(surface)
     log.info("marginal mode: -2 log posterior %.3f after %d evaluations", at.value, at.evaluations)
     law = Nested(surface.marginal, (Law(at.z, root_of(surface.curvature(at.z, at.carried))),), at.carried, inner)
@@ -68,16 +70,20 @@ def laplace(problem: FitProblem, *, seed: Any, draws: int = 1000, inner: int = 1
 def integrated(problem: FitProblem) -> PosteriorSurface | None:
     """The posterior of the population's values where their random effects can be integrated out, else None (subpopulations, levels, no effects, ...)."""
     try:
-        surface = PosteriorSurface(marginal_of(problem, method_of(problem)))
+        surface = surface_of(problem)
         _ = surface.marginal.rows.dropped
     except FitError:
         return None
     return surface
 
 
-def method_of(problem: FitProblem) -> str:
-    """FOCEI where every row is normal and exactly observed, else Laplace."""
-    return "FOCEI" if marginal_of(problem, "Laplace").rows.normal else "Laplace"
+@lru_cache(maxsize=16)
+def surface_of(problem: FitProblem) -> PosteriorSurface:
+    """Random effects integrated out by FOCEI; with rows beyond a limit by FOCEI with their likelihood (M3); of other laws by Laplace."""
+    marginal = marginal_of(problem, "Laplace")
+    if marginal.rows.normal:
+        return PosteriorSurface(marginal_of(problem, "FOCEI"))
+    return PosteriorSurface(Limited(marginal.rows, "FOCEI with M3") if problem.plain else marginal)
 
 
 def descend(surface: PosteriorSurface, start: np.ndarray | None = None) -> Descent:

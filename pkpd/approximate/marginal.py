@@ -104,6 +104,12 @@ class Marginal:
             found = stencil(lambda u: jax.grad(lambda u: jnp.sum(self.energy(population, u)))(u), u)[1]
         return _symmetric(jnp.swapaxes(found, 0, 1))
 
+    def metric(self, population: Mapping[str, Any], u: Any) -> Any:
+        """A curvature of l [N, K, K] that is positive definite everywhere: expected for normal rows, else l'' bent up."""
+        if self.rows.normal:
+            return self.normal_energy(self.moments(population), u)[2]
+        return bent_up(self.curvature(population, u))
+
     def mode(self, population: Mapping[str, Any], start: Any) -> Mode:
         """u* of every subject."""
         if self.rows.normal:

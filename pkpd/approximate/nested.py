@@ -11,7 +11,7 @@ weights need not be bounded where a spread may be near zero. Source: Tran, Schar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from jax.scipy.special import logsumexp
 
 from pkpd.approximate.importance import Weights
 from pkpd.approximate.laws import Law, drawn_from, mixture_log_density, student, student_log_density
-from pkpd.approximate.marginal import Marginal, bent_up
+from pkpd.approximate.marginal import Marginal
 from pkpd.approximate.posterior_surface import log_prior
 
 BATCH = 250
@@ -87,7 +87,7 @@ def _effects_of(marginal: Marginal, count: int) -> Callable[..., tuple[Any, Any]
     def one(z: Any, key: Any, start: Any) -> tuple[Any, Any]:
         population, (first, second) = rows.values.constrained(z), jax.random.split(key)
         mode = marginal.mode(population, start).u
-        lower = jnp.linalg.cholesky(_metric(marginal, population, mode))
+        lower = jnp.linalg.cholesky(marginal.metric(population, mode))
         noise = student(first, (count, *rows.shape))
         away = solve_triangular(jnp.broadcast_to(lower, (count, *lower.shape)), noise[..., None], trans=1, lower=True)
         u = mode + away[..., 0]
@@ -99,10 +99,3 @@ def _effects_of(marginal: Marginal, count: int) -> Callable[..., tuple[Any, Any]
         return u[chosen, jnp.arange(rows.shape[0])], log_prior(rows.values, z) + total
 
     return jax.jit(lambda z, keys, start: jax.lax.map(lambda x: one(*x, start), (z, keys)))
-
-
-def _metric(marginal: Marginal, population: Mapping[str, Any], mode: Any) -> Any:
-    """A [N, K, K], positive definite."""
-    if marginal.rows.normal:
-        return marginal.normal_energy(marginal.moments(population), mode)[2]
-    return bent_up(marginal.curvature(population, mode))

@@ -12,12 +12,11 @@ import pytest
 
 from pkpd import FitError, FitProblem, Population, Solver, bolus, fixed, laplace, load_fit, lognormal, lognormal_error, read_cohort, what_if
 from pkpd.approximate.as_fit import opened
-from pkpd.approximate.compiled import marginal_of
 from pkpd.approximate.importance import importance_weights
-from pkpd.approximate.laplace import descend, method_of, root_of
+from pkpd.approximate.laplace import descend, root_of, surface_of
 from pkpd.approximate.laws import Law
 from pkpd.approximate.nested import Nested
-from pkpd.approximate.posterior_surface import PosteriorSurface, log_prior
+from pkpd.approximate.posterior_surface import log_prior
 from pkpd.models.classic import one_compartment_iv
 from pkpd.report import render_report
 from tests.exact.test_linear_mixed import OMEGA, SIGMA, by_subject, cohort_of
@@ -50,7 +49,7 @@ def test_marginal_mode_curvature_and_effects_of_the_linear_model_are_exact():
     """
     p = linear()
     mean, covariance = known(p)
-    surface = PosteriorSurface(marginal_of(p, method_of(p)))
+    surface = surface_of(p)
     at = descend(surface)
     root = root_of(surface.curvature(at.z, at.carried))
     sd = covariance[0, 0] ** 0.5
@@ -76,8 +75,8 @@ def test_what_it_weighs_by_is_the_samplers_density():
         correlation=("CL", "V"),
     )
     p = replace(problem(population=joined), cohort=read_cohort(records(3, lloq=0.6), model=one_compartment_iv, units=UNITS))
-    assert method_of(p) == "Laplace"
-    rows, space = marginal_of(p, "Laplace").rows, opened(p)
+    assert surface_of(p).marginal.method == "FOCEI with M3"
+    rows, space = surface_of(p).marginal.rows, opened(p)
     zero = {n: jnp.zeros(3) for n in ("CL", "V")}
     rng = np.random.default_rng(0)
     sides = []
