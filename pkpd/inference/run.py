@@ -92,6 +92,10 @@ def _draft(problem: FitProblem, settings: Sampler, seed: int) -> Fit:
     from pkpd.approximate.laplace import integrated, laplace  # not at import time: it stands on what this package holds
     from pkpd.approximate.pathfinder import pathfinder
 
+    if problem.summaries:
+        raise FitError(
+            f"{problem.name}: a draft does not take published summaries. Give quality='standard', or leave the summaries out for a first look."
+        )
     draws = max(settings.draws, DRAFT)
     if integrated(problem) is not None:
         return laplace(problem, seed=seed, draws=draws)

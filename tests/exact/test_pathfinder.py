@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
-from pkpd import FitError, pathfinder
+from pkpd import FitError, Population, fixed, lognormal, pathfinder, proportional_error
+from pkpd.approximate.as_fit import opened
 from pkpd.approximate.importance import importance_weights
 from pkpd.approximate.laws import Law, mixture_log_density
 from pkpd.approximate.pathfinder import weighed
@@ -113,15 +117,9 @@ def test_the_fit_is_the_known_posterior_and_repeats():
 @pytest.mark.slow
 def test_without_random_effects_it_goes_through_all_unknowns():
     """CL alone is free: its posterior by Pathfinder against a grid."""
-    import numpyro.distributions as dist
-
-    from pkpd import Population, fixed, lognormal, proportional_error
-
     p = problem(population=Population(CL=lognormal(dist.LogNormal(1.0, 0.7)), V=fixed(20.0)), noise={"cp": proportional_error(0.3)})
     fit = pathfinder(p, seed=1, paths=2)
-    assert "Paths of all unknowns." in " ".join(__import__("json").loads(fit.tree.attrs["report"])["assumptions"])
-    from pkpd.approximate.as_fit import opened
-
+    assert "Paths of all unknowns." in " ".join(json.loads(fit.tree.attrs["report"])["assumptions"])
     space = opened(p)
     grid = np.linspace(np.log(1.0), np.log(8.0), 400)
     log_p = -np.array(jax.jit(lambda z: jax.lax.map(lambda x: space.potential(x[None], {}), z))(jnp.asarray(grid)))

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pkpd import FitError, Sampler, Solver, sample
+from pkpd import FitError, Sampler, Solver, pathfinder, sample, variational
 from pkpd.inference import quality
 from pkpd.inference.provenance import provenance
 from pkpd.inference.quality import finer, mixing, raised, until_enough
 from tests.cli import told
 from tests.exact.test_laplace import linear
 from tests.small import problem
+from tests.statistics.test_summaries_in_a_fit import joint
 
 
 @dataclass
@@ -86,6 +87,17 @@ def test_a_quality_that_is_not_known():
     with pytest.raises(FitError) as error:
         Sampler(quality="finale")
     assert str(error.value) == "quality='finale' is not known. Did you mean 'final'? Known: draft, final, standard."
+
+
+def test_a_draft_does_not_take_published_summaries():
+    with pytest.raises(FitError) as error:
+        sample(joint(), seed=1, quality="draft")
+    told = "small: a draft does not take published summaries. Give quality='standard', or leave the summaries out for a first look."
+    assert str(error.value) == told
+    for verb in (pathfinder, variational):
+        with pytest.raises(FitError) as error:
+            verb(joint(), seed=1)
+        assert str(error.value) == f"small: {verb.__name__} does not take published summaries. Sample the problem with pkpd.sample."
 
 
 def test_a_record_names_the_quality_only_where_it_is_not_the_usual_one():
