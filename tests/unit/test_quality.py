@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pkpd import FitError, Sampler, Solver, pathfinder, sample, variational
+from pkpd import FitError, Sampler, Solver, pathfinder, sample, sample_summaries, variational
 from pkpd.inference import quality
 from pkpd.inference.provenance import provenance
 from pkpd.inference.quality import finer, mixing, raised, until_enough
 from tests.cli import told
 from tests.exact.test_laplace import linear
 from tests.small import problem
-from tests.statistics.test_summaries_in_a_fit import joint
+from tests.statistics.test_summaries_in_a_fit import ARM, TERMS, joint
 
 
 @dataclass
@@ -98,6 +98,12 @@ def test_a_draft_does_not_take_published_summaries():
         with pytest.raises(FitError) as error:
             verb(joint(), seed=1)
         assert str(error.value) == f"small: {verb.__name__} does not take published summaries. Sample the problem with pkpd.sample."
+
+
+def test_summaries_alone_have_no_other_rung():
+    with pytest.raises(FitError) as error:
+        sample_summaries([(ARM, TERMS)], problem().population, problem().noise, seed=1, quality="draft")
+    assert str(error.value) == "sample_summaries(quality='draft'): summaries alone are sampled by NUTS. Give quality='standard'."
 
 
 def test_a_record_names_the_quality_only_where_it_is_not_the_usual_one():
