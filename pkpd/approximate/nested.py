@@ -11,6 +11,8 @@ weights need not be bounded where a spread may be near zero. Source: Tran, Schar
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +29,9 @@ from pkpd.approximate.laws import Law, drawn_from, mixture_log_density, student,
 from pkpd.approximate.marginal import Marginal
 from pkpd.approximate.posterior_surface import log_prior
 
-BATCH = 250
+BATCH, QUIET = 250, 10.0
+"""Draws of one call, and seconds without a word at least between two reports of progress."""
+log = logging.getLogger("pkpd")
 
 
 class Drawn(NamedTuple):
@@ -59,7 +63,12 @@ class Nested:
         outer, inner = jax.random.split(key)
         z = drawn_from(self.laws, n, outer)
         keys, run = jax.random.split(inner, n), _effects_of(self.marginal, self.inner)
-        parts = [run(jnp.asarray(z[i : i + BATCH]), keys[i : i + BATCH], self.start) for i in range(0, n, BATCH)]
+        parts, told = [], time.monotonic()
+        for i in range(0, n, BATCH):
+            parts.append(jax.block_until_ready(run(jnp.asarray(z[i : i + BATCH]), keys[i : i + BATCH], self.start)))
+            if time.monotonic() - told > QUIET:
+                told = time.monotonic()
+                log.info("drawn and weighed: %d of %d", i + BATCH, n)
         u, target = (np.concatenate([np.asarray(p[k]) for p in parts]) for k in (0, 1))
         return Drawn(z, u, target, mixture_log_density(self.laws, z))
 
