@@ -4,7 +4,19 @@ from importlib.metadata import PackageNotFoundError, version
 
 import jax
 
-from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, maximise, objective
+from pkpd.approximate import (
+    IndividualEstimates,
+    Modes,
+    ObjectiveValue,
+    PointEstimates,
+    ebe,
+    find_modes,
+    laplace,
+    maximise,
+    objective,
+    pathfinder,
+    variational,
+)
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
@@ -137,6 +149,7 @@ __all__ = [
     "MeanSd",
     "Model",
     "ModelError",
+    "Modes",
     "ObjectiveValue",
     "Observable",
     "Param",
@@ -188,6 +201,7 @@ __all__ = [
     "epsilon_shrinkage_table",
     "exposure",
     "exposure_of",
+    "find_modes",
     "fixed",
     "flow",
     "gain",
@@ -195,6 +209,7 @@ __all__ = [
     "horseshoe_scale",
     "identify",
     "infusion",
+    "laplace",
     "last_positive",
     "limits_by",
     "load_calibration",
@@ -215,6 +230,7 @@ __all__ = [
     "objective",
     "oral",
     "ordinal",
+    "pathfinder",
     "poisson_count",
     "power_error",
     "predict",
@@ -246,6 +262,7 @@ __all__ = [
     "time_to_event",
     "total",
     "transformed",
+    "variational",
     "what_if",
     "write_arms",
     "write_nonmem_tables",

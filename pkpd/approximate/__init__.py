@@ -1,7 +1,23 @@
-"""Point estimates and the objectives that go with them: random effects at their modes, or integrated out by FO, FOCE, FOCEI, Laplace, quadrature."""
+"""Point estimates and the objectives that go with them, and whole posteriors approximated and weighed against the exact one."""
 
+from pkpd.approximate.find_modes import Modes, find_modes
 from pkpd.approximate.individual import IndividualEstimates
+from pkpd.approximate.laplace import laplace
 from pkpd.approximate.maximise import PointEstimates, maximise
 from pkpd.approximate.objective import ObjectiveValue, ebe, objective
+from pkpd.approximate.pathfinder import pathfinder
+from pkpd.approximate.variational import variational
 
-__all__ = ["IndividualEstimates", "ObjectiveValue", "PointEstimates", "ebe", "maximise", "objective"]
+__all__ = [
+    "IndividualEstimates",
+    "Modes",
+    "ObjectiveValue",
+    "PointEstimates",
+    "ebe",
+    "find_modes",
+    "laplace",
+    "maximise",
+    "objective",
+    "pathfinder",
+    "variational",
+]

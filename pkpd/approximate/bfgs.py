@@ -24,9 +24,16 @@ class Descent:
 
 
 def minimise(
-    evaluate: Callable[[np.ndarray, Any], tuple], z: np.ndarray, carried: Any, enough: float, most: int, report: Callable[[str], None]
+    evaluate: Callable[[np.ndarray, Any], tuple],
+    z: np.ndarray,
+    carried: Any,
+    enough: float,
+    most: int,
+    report: Callable[[str], None],
+    seen: Callable[[Descent], None] | None = None,
 ) -> Descent:
     """Descend from z until a Newton step would gain less than `enough`; `evaluate(z, carried)` gives value, gradient, and what to carry on.
+    `seen` is given every step.
 
     No coordinate moves by more than 1 a step. Source: Nocedal & Wright 2006, chapter 6.
     """
@@ -46,6 +53,8 @@ def minimise(
             continue
         at, fresh = _updated(at, found, fresh), False
         report(f"step {k + 1}: objective {at.value:.4f}")
+        if seen is not None:
+            seen(at)
     return at
 
 

@@ -104,6 +104,12 @@ class Marginal:
             found = stencil(lambda u: jax.grad(lambda u: jnp.sum(self.energy(population, u)))(u), u)[1]
         return _symmetric(jnp.swapaxes(found, 0, 1))
 
+    def metric(self, population: Mapping[str, Any], u: Any) -> Any:
+        """A curvature of l [N, K, K] that is positive definite everywhere: expected for normal rows, else l'' bent up."""
+        if self.rows.normal:
+            return self.normal_energy(self.moments(population), u)[2]
+        return bent_up(self.curvature(population, u))
+
     def mode(self, population: Mapping[str, Any], start: Any) -> Mode:
         """u* of every subject."""
         if self.rows.normal:
@@ -112,7 +118,7 @@ class Marginal:
 
         def energy(u: Any) -> tuple[Any, Any, Any]:
             value, back = jax.vjp(lambda u: self.energy(population, u), u)
-            return value, back(jnp.ones_like(value))[0], _bent_up(self.curvature(population, u))
+            return value, back(jnp.ones_like(value))[0], bent_up(self.curvature(population, u))
 
         return find_mode(energy, start)
 
@@ -174,7 +180,7 @@ def _symmetric(m: Any) -> Any:
     return 0.5 * (m + jnp.swapaxes(m, -1, -2))
 
 
-def _bent_up(curvature: Any) -> Any:
+def bent_up(curvature: Any) -> Any:
     """Positive definite with the same axes: eigenvalues by size, at least a half (the random effects' own curvature is 1)."""
     values, vectors = jnp.linalg.eigh(jnp.where(jnp.isfinite(curvature), curvature, 0.0))
     return (vectors * jnp.maximum(jnp.abs(values), 0.5)[..., None, :]) @ jnp.swapaxes(vectors, -1, -2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -39,7 +40,11 @@ class Surface:
         population = values.constrained(z)
         at = self.marginal.moved(population, u) if moved and self.marginal.method != "FO" else u
         total = jnp.sum(self.marginal.at(population, at, derived=moved))
-        return total - 2.0 * values.log_prior(population) if self.prior else total
+        return total + self.penalty(z, population) if self.prior else total
+
+    def penalty(self, z: Any, population: Mapping[str, Any]) -> Any:
+        """-2 log prior density of the values, each on its own scale."""
+        return -2.0 * self.marginal.rows.values.log_prior(population)
 
     @cached_property
     def _compiled(self) -> Any:

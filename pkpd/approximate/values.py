@@ -114,6 +114,10 @@ class PopulationValues:
         with jax.ensure_compile_time_eval():
             return ravel_pytree({n: biject_to(fn.support).inv(self.medians[n]) for n, fn in self.laws.items()})[1]
 
+    def unconstrained(self, z: Any) -> dict[str, Any]:
+        """The coordinates of each site."""
+        return self._unravel(z)
+
     def constrained(self, z: Any) -> dict[str, Any]:
         parts = self._unravel(z)
         return {n: biject_to(fn.support)(parts[n]) for n, fn in self.laws.items()}

@@ -20,6 +20,15 @@ Chains = Annotated[int | None, typer.Option("--chains", help="Chains, instead of
 DrawsEach = Annotated[int | None, typer.Option("--draws", help="Draws of each chain, instead of the problem's own number.")]
 Warmup = Annotated[int | None, typer.Option("--warmup", help="Warm-up draws of each chain, instead of the problem's own number.")]
 
+Quality = Annotated[
+    str | None,
+    typer.Option(
+        "--quality",
+        help="draft (an approximation), standard (NUTS), final (finer, longer), instead of the problem's own.",
+        show_default=False,
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -31,9 +40,10 @@ class Settings:
     chains: int | None = None
     draws: int | None = None
     warmup: int | None = None
+    quality: str | None = None
 
     @property
     def sampler(self) -> dict[str, Any]:
         """The sampler's fields that the line changes."""
-        given = {"chains": self.chains, "draws": self.draws, "warmup": self.warmup}
+        given = {"chains": self.chains, "draws": self.draws, "warmup": self.warmup, "quality": self.quality}
         return {name: value for name, value in given.items() if value is not None}

@@ -29,7 +29,7 @@ def fit_and_write(problem: FitProblem, settings: Settings) -> int:
         fit.save(draft)
         if fit.verdict.converged:
             shutil.rmtree(unfinished, ignore_errors=True)
-        else:
+        elif unfinished.exists():
             log.info("kept in %s: the same command, with more --draws, goes on from here", unfinished)
         runs = _what_if(problem, fit, draft, log)
         log.info("drawing the report")

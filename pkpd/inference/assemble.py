@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from pkpd.inference.approximated import Approximation
 from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.cohort_model import prior_model
 from pkpd.inference.divergent import located
@@ -26,34 +27,45 @@ from pkpd.inference.modes import separate_modes
 from pkpd.inference.predictive import Predictive, over_draws, thin
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import provenance
+from pkpd.inference.quality import FINAL_ESS, MEANING
 from pkpd.inference.report_facts import report_facts
 from pkpd.inference.reweigh import DRAWS, reweigh
 from pkpd.inference.sample import Draws
 from pkpd.inference.space import Space
-from pkpd.inference.verdict import judge, summarise
+from pkpd.inference.verdict import ESS, judge, summarise
 from pkpd.noise import endpoint_of
 from pkpd.population.shrink import KEPT
 
 CURVES, PRIOR = 120, 2000
 
 
-def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, seed: int) -> xr.DataTree:
-    """Everything a report, a what-if or a reader of the netCDF needs, from the raw draws."""
+def assemble(
+    space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, seed: int, approximation: Approximation | None = None
+) -> xr.DataTree:
+    """Everything a report, a what-if or a reader of the netCDF needs, from the raw draws; `approximation` says what they are where NUTS has not made them."""
     problem, key = space.problem, jax.random.PRNGKey(seed + 1)
     k_prior, k_rows = jax.random.split(key)
     sites = _sites(space, geometry, draws.z)
     posterior = _posterior(problem, sites)
-    stats = xr.Dataset({k: (("chain", "draw"), v) for k, v in draws.stats.items()}).assign_attrs(
-        step_size=draws.step_size.tolist(), warmup_divergences=draws.warmup_divergences, max_tree_depth=sampler.max_tree_depth
-    )
+    stats = xr.Dataset({k: (("chain", "draw"), v) for k, v in draws.stats.items()})
     summary = summarise(posterior, problem.population_sites)
+    if approximation is None:
+        stats = stats.assign_attrs(
+            step_size=draws.step_size.tolist(), warmup_divergences=draws.warmup_divergences, max_tree_depth=sampler.max_tree_depth
+        )
+    else:
+        summary = approximation.counted(summary)
     predictive = Predictive(problem, geometry.weights)
     flat = {
         n: sites[n].reshape(-1, *sites[n].shape[2:]) for n in [*space.latent, *(["subpopulation"] if problem.population.mixture else [])]
     }
     groups = {"posterior": posterior, "sample_stats": stats, "prior": prior_draws(problem, k_prior)}
     groups |= _row_groups(problem, predictive, flat, k_rows, draws.z.shape[:2])
-    own, facts, warned = groups["log_likelihood"]["dv"].sum("obs", skipna=False), event_facts(predictive, flat), ()
+    own, facts, warned = (
+        groups["log_likelihood"]["dv"].sum("obs", skipna=False),
+        [MEANING[sampler.quality], *event_facts(predictive, flat)],
+        (),
+    )
     if problem.summaries:
         groups["summaries"], error = _summaries(space, flat, draws.z.shape[:2])
         own = own + groups["summaries"]["log_likelihood"].sum("summary", skipna=False)
@@ -62,10 +74,15 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
     constant = _constant(problem)
     failed = failed_solves(groups["posterior_predictive"], constant["subject"].to_numpy())
     hidden = unseen_in(posterior, groups["prior"], problem.population.estimated, summary)
-    where = located(posterior, stats["diverging"], problem.population_sites)
-    verdict = judge(
-        summary, stats, draws.stopped, check, (*warned, *failed.warned), hidden, where, separate_modes(posterior, problem.population_sites)
-    )
+    more = (*warned, *failed.warned)
+    if approximation is None:
+        where = located(posterior, stats["diverging"], problem.population_sites)
+        enough = FINAL_ESS if sampler.quality == "final" else ESS
+        verdict = judge(
+            summary, stats, draws.stopped, check, more, hidden, where, separate_modes(posterior, problem.population_sites), enough
+        )
+    else:
+        verdict = approximation.judge(check, more, hidden)
     groups |= {
         "log_prior": log_prior(problem, posterior),
         "observed_data": _observed(problem),
@@ -77,8 +94,9 @@ def assemble(space: Space, geometry: Geometry, draws: Draws, sampler: Sampler, s
         "summary": summary.to_json(orient="records", double_precision=15),
         "verdict": json.dumps(verdict.as_dict()),
         "solver_check": check.to_json(),
-        "provenance": json.dumps(provenance(problem, sampler, seed)),
-        "report": json.dumps(report_facts(problem, geometry, draws, facts, failed)),
+        "provenance": json.dumps(provenance(problem, sampler, seed) | ({"sampler": approximation.settings} if approximation else {})),
+        "report": json.dumps(report_facts(problem, geometry, draws, facts, failed, approximation)),
+        **({"approximation": json.dumps(approximation.as_dict())} if approximation else {}),
     }
     return tree
 

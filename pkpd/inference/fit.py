@@ -31,7 +31,10 @@ class Fit:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """name, mean, sd, q5, q50, q95, ess_bulk, ess_tail, rhat of every population-level parameter."""
-        return pd.DataFrame(json.loads(self.tree.attrs["summary"]))
+        table = pd.DataFrame(json.loads(self.tree.attrs["summary"]))
+        return table.assign(
+            **{k: table[k].astype(float) for k in ("ess_bulk", "ess_tail", "rhat") if k in table}
+        )  # None where there is none
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -39,6 +42,12 @@ class Fit:
         found = json.loads(self.tree.attrs["verdict"])
         told = (tuple(found.get(k, ())) for k in ("reasons", "next_steps", "not_identified"))  # a fit made before the last has none
         return Verdict(found["converged"], found["headline"], *told)
+
+    @cached_property
+    def approximation(self) -> dict[str, Any] | None:
+        """Of an approximation: method, proposals, pareto_k, ess, what its weights move, usable; None of a run of NUTS."""
+        stored = self.tree.attrs.get("approximation")
+        return json.loads(stored) if stored else None
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

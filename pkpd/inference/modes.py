@@ -12,8 +12,8 @@ FAR = 3.0
 SHOWN = 4
 
 
-def separate_modes(posterior: xr.Dataset, names: Sequence[str]) -> str:
-    """A sentence on two groups of chains that no draw connects, with the parameters in which they differ; empty where chains overlap.
+def separate_modes(posterior: xr.Dataset, names: Sequence[str], word: str = "chain") -> str:
+    """A sentence on two groups of chains (or what `word` calls them) that no draw connects, with the parameters in which they differ; else empty.
 
     Chains are sorted by their mean of each parameter (of ln, where positive) and parted at the widest gap; the parameter with the widest of all parts them.
 
@@ -33,7 +33,7 @@ def separate_modes(posterior: xr.Dataset, names: Sequence[str]) -> str:
     differ = sorted((n for n in read if _gap(read[n], low) >= FAR), key=lambda n: -_gap(read[n], low))
     told = [f"{n} near {np.median(values[n][low]):.2g} and {np.median(values[n][~low]):.2g}" for n in differ[:SHOWN]]
     more = f" and {len(differ) - SHOWN} more" if len(differ) > SHOWN else ""
-    first, second = (_chains(np.flatnonzero(side) + 1) for side in (low, ~low))
+    first, second = (_chains(np.flatnonzero(side) + 1, word) for side in (low, ~low))
     return f"{first[0].upper()}{first[1:]} and {second} sit in separate places: {', '.join(told)}{more}."
 
 
@@ -58,6 +58,6 @@ def _gap(x: np.ndarray, low: np.ndarray) -> float:
     return float(max(two.min() - one.max(), one.min() - two.max(), 0.0) / sd)
 
 
-def _chains(numbers: np.ndarray) -> str:
+def _chains(numbers: np.ndarray, word: str) -> str:
     told = [str(n) for n in numbers]
-    return f"chain {told[0]}" if len(told) == 1 else f"chains {', '.join(told[:-1])} and {told[-1]}"
+    return f"{word} {told[0]}" if len(told) == 1 else f"{word}s {', '.join(told[:-1])} and {told[-1]}"

@@ -17,6 +17,7 @@ from pkpd.inference.observed_rows import observed_rows
 from pkpd.inference.over_time import fitted_model, levels
 from pkpd.inference.problem_checks import wrong_noise, wrong_parameters, wrong_rows
 from pkpd.inference.published import Published
+from pkpd.inference.quality import checked_quality
 from pkpd.inference.summary_checks import check_shape
 from pkpd.model import Model, Predictor, predictor
 from pkpd.model.varying import VaryingModel
@@ -30,7 +31,10 @@ from pkpd.solve import Solver
 
 @dataclass(frozen=True)
 class Sampler:
-    """NUTS settings: chains, draws and warm-up draws of each, target acceptance, and the largest tree depth.
+    """NUTS settings: chains, draws and warm-up draws of each, target acceptance, and the largest tree depth; and the rung of the ladder.
+
+    `quality` "draft" is an approximation in place of NUTS (`laplace`), "standard" these settings as they are, "final" a finer solver, longer chains, and more
+    draws until 1000 are effective.
 
     >>> Sampler(chains=2).draws
     1000
@@ -41,8 +45,10 @@ class Sampler:
     warmup: int = 1000
     target_accept: float = 0.9
     max_tree_depth: int = 8
+    quality: str = "standard"
 
     def __post_init__(self) -> None:
+        checked_quality(self.quality)
         for name in ("chains", "draws", "warmup", "max_tree_depth"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise FitError(f"Sampler({name}={getattr(self, name)!r}): a whole number of at least 1 is needed.")

@@ -24,13 +24,18 @@ def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, An
         "name": problem.name,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seed": seed,
-        "sampler": asdict(sampler),
+        "sampler": _told(sampler),
         "solver": {**asdict(problem.solver), "chosen": problem.predictor.chosen.name, "reason": problem.predictor.chosen.reason},
         "model": {"name": problem.model.name, "digest": problem.model.digest},
         "data": {"source": Path(problem.cohort.source).name, "sha256": problem.cohort.sha256},
         **({"summaries": {"terms": problem.published.names, "draws": problem.summary_draws}} if problem.summaries else {}),
         **versions(),
     }
+
+
+def _told(sampler: Sampler) -> dict[str, Any]:
+    """Its fields; the quality only where it is not the usual one, so that unfinished fits of before it go on."""
+    return {k: v for k, v in asdict(sampler).items() if k != "quality" or v != "standard"}
 
 
 def versions() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Any
 
+from pkpd.inference.approximated import Approximation
 from pkpd.inference.centring import in_words, stored
 from pkpd.inference.effect_facts import coefficient_words, effect_facts
 from pkpd.inference.failed import Failed
@@ -19,11 +20,11 @@ from pkpd.population.defaults import DEFAULT
 from pkpd.population.missing import named
 
 
-def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: list[str], failed: Failed) -> dict[str, Any]:
+def report_facts(
+    problem: FitProblem, geometry: Geometry, draws: Draws, events: list[str], failed: Failed, approximation: Approximation | None = None
+) -> dict[str, Any]:
     """What the report prints besides numbers: priors, fixed parameters, choices that were made."""
     chosen = problem.predictor.chosen
-    centring = in_words(geometry.weights)
-    steps = ", ".join(f"{x:.2g}" for x in draws.step_size)
     return {
         "title": problem.title or problem.name,
         "simulated": problem.simulated,
@@ -38,11 +39,7 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
         "equations": problem.model.text,
         "solver": {"name": chosen.name, "reason": chosen.reason},
         "centring": stored(geometry.weights),
-        "failures": {
-            "warm-up divergences": draws.warmup_divergences,
-            "sampling divergences": int(draws.stats["diverging"].sum()),
-            "failed solves by subject": failed.told,
-        },
+        "failures": {**_failures(draws, approximation), "failed solves by subject": failed.told},
         "assumptions": [
             *problem.assumptions,
             *population_facts(problem),
@@ -50,11 +47,24 @@ def report_facts(problem: FitProblem, geometry: Geometry, draws: Draws, events: 
             *missing_facts(problem),
             *events,
             f"Solver: {chosen.name} ({chosen.reason}).",
-            f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
-            f"NUTS step sizes after warm-up: {steps}; metric: Fisher information at the mode with spreads held, refined in warm-up.",
+            *(_sampling(geometry, draws) if approximation is None else approximation.sentences),
             "Intervals are equal-tailed 90 % intervals.",
         ],
     }
+
+
+def _sampling(geometry: Geometry, draws: Draws) -> list[str]:
+    centring, steps = in_words(geometry.weights), ", ".join(f"{x:.2g}" for x in draws.step_size)
+    return [
+        f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
+        f"NUTS step sizes after warm-up: {steps}; metric: Fisher information at the mode with spreads held, refined in warm-up.",
+    ]
+
+
+def _failures(draws: Draws, approximation: Approximation | None) -> dict[str, int]:
+    if approximation is not None:
+        return {"draws without a finite density": approximation.failed}
+    return {"warm-up divergences": draws.warmup_divergences, "sampling divergences": int(draws.stats["diverging"].sum())}
 
 
 def _sampled(problem: FitProblem) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from pkpd.errors import FitError
 from pkpd.inference.assemble import assemble
@@ -21,11 +22,15 @@ from pkpd.inference.pilot import parts, run_pilot
 from pkpd.inference.prior_check import checked_prior, tell
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import facts
-from pkpd.inference.sample import Kernel, run_nuts
+from pkpd.inference.quality import MEANING, finer, raised, until_enough
+from pkpd.inference.sample import Draws, Kernel, run_nuts
 from pkpd.inference.space import Space
+from pkpd.population.shrink import of_subjects
 from pkpd.solve.choose import waiting
 
 log = logging.getLogger("pkpd")
+DRAFT = 1000
+"""Draws that a draft keeps at least."""
 
 
 def sample(
@@ -44,6 +49,8 @@ def sample(
     `seed` is required; `sampler` or its fields (`chains=`, `draws=`, ...) replace the problem's settings. Needs float64.
     Ctrl-C keeps the draws made so far. `checkpoint` is a folder that keeps where the fit stands, every few seconds: the same call after an interruption,
     a crash or a kill goes on from there and ends with the same draws. It is left for the caller to remove once the fit is saved.
+    `quality="draft"` gives an approximation instead (`laplace`; `pathfinder` where random effects cannot be integrated out), `"final"` a finer solver, longer
+    chains, and more draws until 1000 are effective in every population parameter.
     Raises `FitError` when float64 is off or the start is impossible (naming subjects and rows).
 
     >>> fit = sample(problem, seed=1)                                                      # doctest: +SKIP
@@ -55,6 +62,11 @@ def sample(
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise FitError(f"sample(..., seed={seed!r}): a whole number is needed; it is stored with the fit and repeats it.")
     settings = replace(sampler or problem.sampler, **changes)
+    log.info("%s", MEANING[settings.quality])
+    if settings.quality == "draft":
+        return _draft(problem, settings, seed)
+    if settings.quality == "final":
+        settings, problem = raised(settings), replace(problem, solver=finer(problem.solver))
     problem = replace(problem, solver=waiting(problem.solver))
     space = Space(problem)
     log.info("%s: %d subjects, %d rows, %d unknowns", problem.name, len(problem.cohort.subjects), len(problem.rows.dv), space.size)
@@ -73,7 +85,7 @@ def sample(
     if pilot is not None:
         geometry = _piloted(kernel, geometry, pilot, seed, progress, kept)
     log.info("centring weights: %s", in_words(geometry.weights) or "none")
-    draws = run_nuts(kernel, geometry, rest, seed, progress, kept)
+    draws, settings = _drawn(kernel, geometry, settings, rest.warmup, seed, progress, kept)
     log.info("labelling draws and predicting")
     tree = assemble(space, geometry, draws, settings, seed)
     tree.attrs["prior_check"] = priors.to_json()
@@ -81,6 +93,34 @@ def sample(
         log.info("summaries: %s", tree["summaries"].attrs["error_sentence"])
     log.info("solver check: %s", SolverCheck.from_json(tree.attrs["solver_check"]).verdict)
     return Fit(tree, problem)
+
+
+def _draft(problem: FitProblem, settings: Sampler, seed: int) -> Fit:
+    """Laplace, or Pathfinder through all unknowns where random effects cannot be integrated out."""
+    from pkpd.approximate.laplace import integrated, laplace  # not at import time: it stands on what this package holds
+    from pkpd.approximate.pathfinder import pathfinder
+
+    if problem.summaries:
+        raise FitError(
+            f"{problem.name}: a draft does not take published summaries. Give quality='standard', or leave the summaries out for a first look."
+        )
+    draws = max(settings.draws, DRAFT)
+    if integrated(problem) is not None:
+        return laplace(problem, seed=seed, draws=draws)
+    log.info("the random effects cannot be integrated out: Pathfinder through all unknowns")
+    return pathfinder(problem, seed=seed, draws=draws)
+
+
+def _drawn(
+    kernel: Kernel, geometry: Geometry, settings: Sampler, warmup: int, seed: int, progress: bool, kept: Checkpoint | None
+) -> tuple[Draws, Sampler]:
+    """Draws of NUTS after what is left of the warm-up, and the settings they were made with; a final fit goes on until there are enough."""
+    run = lambda now, place: run_nuts(kernel, geometry, replace(now, warmup=warmup), seed, progress, place)  # noqa: E731
+    if settings.quality != "final":
+        return run(settings, kept), settings
+    space = kernel.space
+    common = np.array([not of_subjects(n) for n in space.labels()])
+    return until_enough(run, settings, common, kept, lambda path: Checkpoint(path, facts(space.problem, settings, seed)), log.info)
 
 
 def _geometry(space: Space, kept: Checkpoint | None) -> Geometry:

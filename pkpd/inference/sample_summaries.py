@@ -85,6 +85,8 @@ def sample_summaries(
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise FitError(f"sample_summaries(..., seed={seed!r}): a whole number is needed; it is stored with the fit and repeats it.")
     settings = replace(sampler or Sampler(), **changes)
+    if settings.quality != "standard":
+        raise FitError(f"sample_summaries(quality={settings.quality!r}): summaries alone are sampled by NUTS. Give quality='standard'.")
     space = SummarySpace(Published(arms_terms, population, noise, summary_draws, 0, waiting(solver or Solver())))
     space, geometry = _settled(space, name)
     draws = run_nuts(Kernel(space, settings), geometry, settings, seed, progress)

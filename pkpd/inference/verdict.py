@@ -60,15 +60,16 @@ def judge(
     unseen: Sequence[Direction] = (),
     where: Sequence[str] = (),
     modes: str = "",
+    enough: float = ESS,
 ) -> Verdict:
     """Converged when R-hat <= 1.01 and bulk and tail ESS >= 400 for every population parameter, at most 1 % divergent, E-BFMI >= 0.3.
 
     More than 0.1 % of divergent draws, more than 1 % of draws at the largest tree depth, and a solver whose error reaches the estimates (`check`), are
     warnings: they do not fail the fit, and stand in the headline; so are `more`: each in few words, in full, and what to do. `unseen`, directions that the
     data do not inform, do not fail it either, and the headline says NOT IDENTIFIED. `where` says where divergent draws lie, `modes` which
-    chains sit in separate places.
+    chains sit in separate places. `enough` replaces the 400.
     """
-    reasons, steps = _mixing(summary, stats, modes)
+    reasons, steps = _mixing(summary, stats, modes, enough)
     wide, divergences = _trees(stats), _divergences(stats, where)
     warnings = [] if divergences is None or divergences[0] else [divergences[1:]]
     reasons += [divergences[2]] if divergences is not None and divergences[0] else []
@@ -84,12 +85,12 @@ def judge(
         perhaps = [f"Perhaps not identified, by the draws there are: {text}" for text in told]
         return Verdict(False, f"NOT CONVERGED: {reasons[0]}", (*reasons, *full), (*steps, *perhaps), told)
     words = ("Converged", "Converged, with a warning", "Converged, with warnings")[min(len(warnings), 2)]
-    words += f", but NOT IDENTIFIED ({_few([d.brief for d in unseen])})" if unseen else ""
+    words += f", but NOT IDENTIFIED ({few([d.brief for d in unseen])})" if unseen else ""
     headline = "; ".join((f"{words}: {_numbers(summary)}", *(brief for brief, _, _ in warnings))) + "."
     return Verdict(True, headline, tuple(full), (*steps, *cures(unseen)), told)
 
 
-def _mixing(summary: pd.DataFrame, stats: xr.Dataset, modes: str) -> tuple[list[str], list[str]]:
+def _mixing(summary: pd.DataFrame, stats: xr.Dataset, modes: str, enough: float) -> tuple[list[str], list[str]]:
     """What of R-hat, effective sample size and E-BFMI falls short, and what to do about it."""
     reasons, steps = [], []
     poor = summary[~(summary["rhat"] <= RHAT)]
@@ -97,10 +98,10 @@ def _mixing(summary: pd.DataFrame, stats: xr.Dataset, modes: str) -> tuple[list[
         reasons.append(f"R-hat above {RHAT} for {_worst(poor, 'rhat', True)}.")
         steps.append(f"{modes} {MODES}" if modes else DISAGREE)
     low = summary.assign(ess=summary[["ess_bulk", "ess_tail"]].min(axis=1))
-    low = low[~(low["ess"] >= ESS)]
+    low = low[~(low["ess"] >= enough)]
     if len(low):
-        reasons.append(f"Effective sample size below {ESS:.0f} for {_worst(low, 'ess', False)}.")
-        steps.append(f"Too few effective draws: run at least {ESS / max(float(low['ess'].min()), 1.0):.1f} times as many.")
+        reasons.append(f"Effective sample size below {enough:.0f} for {_worst(low, 'ess', False)}.")
+        steps.append(f"Too few effective draws: run at least {enough / max(float(low['ess'].min()), 1.0):.1f} times as many.")
     return reasons + _energy(stats), steps
 
 
@@ -152,5 +153,6 @@ def _numbers(summary: pd.DataFrame) -> str:
     return f"largest R-hat {summary['rhat'].max():.3f}, smallest bulk ESS {summary['ess_bulk'].min():.0f}, smallest tail ESS {summary['ess_tail'].min():.0f}"
 
 
-def _few(words: Sequence[str], most: int = 3) -> str:
+def few(words: Sequence[str], most: int = 3) -> str:
+    """The first words, and how many more there are."""
     return "; ".join(words[:most]) + (f"; {len(words) - most} more" if len(words) > most else "")

@@ -27,7 +27,8 @@ def banner(facts: Facts) -> Markup:
 
 
 def _colour(facts: Facts) -> str:
-    return ("warn" if "NOT IDENTIFIED" in facts.headline else "good") if facts.converged else "bad"
+    less = "NOT IDENTIFIED" in facts.headline or facts.headline.startswith("Approximation")
+    return ("warn" if less else "good") if facts.converged else "bad"
 
 
 def heading(facts: Facts) -> Markup:
