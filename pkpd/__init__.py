@@ -4,7 +4,17 @@ from importlib.metadata import PackageNotFoundError, version
 
 import jax
 
-from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, maximise, objective
+from pkpd.approximate import (
+    IndividualEstimates,
+    ObjectiveValue,
+    PatientPosterior,
+    PatientPrior,
+    PointEstimates,
+    ebe,
+    maximise,
+    objective,
+    patient_prior,
+)
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
 from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
@@ -83,7 +93,7 @@ from pkpd.population import (
     tied,
     transformed,
 )
-from pkpd.simulate import Bands, simulate, stream_bands, what_if
+from pkpd.simulate import Bands, DoseChoice, Forecast, Target, forecast, next_dose, simulate, stream_bands, target, what_if
 from pkpd.solve import Solver
 
 jax.config.update("jax_enable_x64", True)  # doses, events and likelihoods need float64: nothing is left to a setting that one forgets
@@ -105,19 +115,23 @@ __all__ = [
     "Detectable",
     "DetectableJointly",
     "Dose",
+    "DoseChoice",
     "DoseError",
     "Fit",
     "FitError",
     "FitProblem",
     "Flow",
+    "Forecast",
     "Identifiability",
     "IndividualEstimates",
     "MeanSd",
     "Model",
     "ModelError",
-    "Observable",
     "ObjectiveValue",
+    "Observable",
     "Param",
+    "PatientPosterior",
+    "PatientPrior",
     "PeakSummary",
     "PkpdError",
     "PointEstimates",
@@ -131,6 +145,7 @@ __all__ = [
     "Solver",
     "State",
     "SummaryArm",
+    "Target",
     "UnitError",
     "additive_error",
     "autoregressive",
@@ -161,6 +176,7 @@ __all__ = [
     "epsilon_shrinkage_table",
     "fixed",
     "flow",
+    "forecast",
     "gain",
     "horseshoe",
     "horseshoe_scale",
@@ -178,11 +194,13 @@ __all__ = [
     "markov_chain",
     "maximise",
     "negative_binomial_count",
+    "next_dose",
     "normal",
     "not_identified",
     "objective",
     "oral",
     "ordinal",
+    "patient_prior",
     "poisson_count",
     "power_error",
     "predict",
@@ -205,10 +223,11 @@ __all__ = [
     "summary_error",
     "summary_log_likelihood",
     "summary_model",
+    "target",
     "tied",
     "time_to_event",
-    "transformed",
     "total",
+    "transformed",
     "what_if",
     "write_records",
     "zero_inflated",

@@ -3,5 +3,17 @@
 from pkpd.approximate.individual import IndividualEstimates
 from pkpd.approximate.maximise import PointEstimates, maximise
 from pkpd.approximate.objective import ObjectiveValue, ebe, objective
+from pkpd.approximate.patient import PatientPosterior
+from pkpd.approximate.patient_prior import PatientPrior, patient_prior
 
-__all__ = ["IndividualEstimates", "ObjectiveValue", "PointEstimates", "ebe", "maximise", "objective"]
+__all__ = [
+    "IndividualEstimates",
+    "ObjectiveValue",
+    "PatientPosterior",
+    "PatientPrior",
+    "PointEstimates",
+    "ebe",
+    "maximise",
+    "objective",
+    "patient_prior",
+]

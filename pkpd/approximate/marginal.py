@@ -112,7 +112,7 @@ class Marginal:
 
         def energy(u: Any) -> tuple[Any, Any, Any]:
             value, back = jax.vjp(lambda u: self.energy(population, u), u)
-            return value, back(jnp.ones_like(value))[0], _bent_up(self.curvature(population, u))
+            return value, back(jnp.ones_like(value))[0], bent_up(self.curvature(population, u))
 
         return find_mode(energy, start)
 
@@ -174,7 +174,7 @@ def _symmetric(m: Any) -> Any:
     return 0.5 * (m + jnp.swapaxes(m, -1, -2))
 
 
-def _bent_up(curvature: Any) -> Any:
+def bent_up(curvature: Any) -> Any:
     """Positive definite with the same axes: eigenvalues by size, at least a half (the random effects' own curvature is 1)."""
     values, vectors = jnp.linalg.eigh(jnp.where(jnp.isfinite(curvature), curvature, 0.0))
     return (vectors * jnp.maximum(jnp.abs(values), 0.5)[..., None, :]) @ jnp.swapaxes(vectors, -1, -2)
