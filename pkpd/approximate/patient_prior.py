@@ -78,18 +78,22 @@ class PatientPrior:
 
     def typical(self, covariates: Mapping[str, float], values: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Parameters of the typical patient with these covariates, [D] each, at values [D] by name."""
+        rows = self.rows(covariates)
+        found = jax.vmap(lambda sites: self.typical_of(rows, sites))({n: jnp.asarray(x) for n, x in values.items()})
+        return {n: np.asarray(x) for n, x in found.items()}
+
+    def rows(self, covariates: Mapping[str, float]) -> dict[str, np.ndarray]:
+        """The patient's covariates behind those that name the levels of categorical ones."""
         rows = {c: np.append(np.asarray(self.known.get(c, []), float), x) for c, x in covariates.items()}
         for v in self.population.parameters.values():
             for e in v.effects:
                 if e.kind == "categorical" and e.reference not in rows[e.covariate]:
                     rows = {c: np.insert(x, 0, e.reference if c == e.covariate else x[0]) for c, x in rows.items()}
+        return rows
 
-        def one(sites: Mapping[str, Any]) -> dict[str, Any]:
-            found = self.population.typical(sites, rows)
-            return {n: jnp.atleast_1d(v)[-1] for n, v in found.items()}
-
-        found = jax.vmap(one)({n: jnp.asarray(x) for n, x in values.items()})
-        return {n: np.asarray(x) for n, x in found.items()}
+    def typical_of(self, rows: Mapping[str, np.ndarray], sites: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters of the typical patient in the last of `rows`, at one value of each site; traceable."""
+        return {n: jnp.atleast_1d(v)[-1] for n, v in self.population.typical(sites, rows).items()}
 
     def theta(self, typical: Mapping[str, Any], eta: Any, shapes: Mapping[str, Any]) -> dict[str, Any]:
         """Individual parameters [L] from typical ones [L], random effects [L, K] and Box-Cox shapes [L]; traceable."""

@@ -1,10 +1,14 @@
 """What if: predictions for every record of a table, designs of virtual cohorts, and bands of large ones."""
 
 from pkpd.simulate.bands import Bands
+from pkpd.simulate.criterion import Criterion, criterion
 from pkpd.simulate.forecast import Forecast, forecast
 from pkpd.simulate.grid import Design, design
 from pkpd.simulate.next_dose import DoseChoice, next_dose
 from pkpd.simulate.parameters import subject_parameters
+from pkpd.simulate.sampling_design import ChosenTimes, choose_times, compare_designs, extra_sample, uncertain_prior
+from pkpd.simulate.sampling_information import ExpectedInformation, expected_information
+from pkpd.simulate.sampling_slopes import SamplingGroup, sampling_group
 from pkpd.simulate.simulate import simulate
 from pkpd.simulate.stream import stream_bands
 from pkpd.simulate.target import Target, target
@@ -12,16 +16,27 @@ from pkpd.simulate.what_if import what_if
 
 __all__ = [
     "Bands",
+    "ChosenTimes",
+    "Criterion",
     "Design",
     "DoseChoice",
+    "ExpectedInformation",
     "Forecast",
+    "SamplingGroup",
     "Target",
+    "choose_times",
+    "compare_designs",
+    "criterion",
     "design",
+    "expected_information",
+    "extra_sample",
     "forecast",
     "next_dose",
+    "sampling_group",
     "simulate",
     "stream_bands",
     "subject_parameters",
     "target",
+    "uncertain_prior",
     "what_if",
 ]
