@@ -2,10 +2,14 @@
 
 from pkpd.simulate.bands import Bands
 from pkpd.simulate.criterion import Criterion, criterion
+from pkpd.simulate.dose_comparison import DoseComparison, compare_doses, pareto_front
+from pkpd.simulate.dose_optimum import DoseOptimum, optimise_dose
+from pkpd.simulate.dose_problem import DoseProblem, dose_problem
 from pkpd.simulate.forecast import Forecast, forecast
 from pkpd.simulate.grid import Design, design
 from pkpd.simulate.next_dose import DoseChoice, next_dose
 from pkpd.simulate.parameters import subject_parameters
+from pkpd.simulate.people import People, virtual_people
 from pkpd.simulate.sampling_design import ChosenTimes, choose_times, compare_designs, extra_sample, uncertain_prior
 from pkpd.simulate.sampling_information import ExpectedInformation, expected_information
 from pkpd.simulate.sampling_slopes import SamplingGroup, sampling_group
@@ -20,23 +24,32 @@ __all__ = [
     "Criterion",
     "Design",
     "DoseChoice",
+    "DoseComparison",
+    "DoseOptimum",
+    "DoseProblem",
     "ExpectedInformation",
     "Forecast",
+    "People",
     "SamplingGroup",
     "Target",
     "choose_times",
     "compare_designs",
+    "compare_doses",
     "criterion",
     "design",
+    "dose_problem",
     "expected_information",
     "extra_sample",
     "forecast",
     "next_dose",
+    "optimise_dose",
+    "pareto_front",
     "sampling_group",
     "simulate",
     "stream_bands",
     "subject_parameters",
     "target",
     "uncertain_prior",
+    "virtual_people",
     "what_if",
 ]

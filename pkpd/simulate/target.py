@@ -16,8 +16,10 @@ from pkpd.model import Model
 
 KINDS = ("level", "trough", "peak", "auc")
 BEFORE, AFTER = -1e12, 1e12
-NODES, PANELS = 12, (0.0, 1.0 / 64, 1.0 / 16, 0.25, 1.0)
+FINE = (12, (0.0, 1.0 / 64, 1.0 / 16, 0.25, 1.0))
 """Gauss-Legendre nodes a panel, and how the time between two events is divided into panels, fine behind the first."""
+COARSE = (6, (0.0, 0.125, 1.0))
+"""The same for the steps of an optimisation, whose end is looked at again finely."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,14 @@ class Target:
     def point(self) -> bool:
         return self.kind in ("level", "trough")
 
-    def looks(self, events: Any) -> tuple[Any, Any, Any]:
+    def looks(self, events: Any, nodes: tuple[int, tuple[float, ...]] = FINE) -> tuple[Any, Any, Any]:
         """Times, ranks and weights [T] of the looks it needs; `events` [E] (h) are where doses begin or end, which may be traced."""
         if self.point:
             return jnp.full(1, self.end), jnp.full(1, BEFORE if self.kind == "trough" else AFTER), jnp.ones(1)
-        x, w = np.polynomial.legendre.leggauss(NODES)
+        x, w = np.polynomial.legendre.leggauss(nodes[0])
         edges = jnp.sort(jnp.clip(jnp.concatenate([jnp.asarray(events, float), jnp.array([self.start, self.end])]), self.start, self.end))
         length = jnp.diff(edges)[:, None]
-        cuts = edges[:-1, None] + length * jnp.asarray(PANELS)
+        cuts = edges[:-1, None] + length * jnp.asarray(nodes[1])
         middle, half = 0.5 * (cuts[:, 1:] + cuts[:, :-1]), 0.5 * jnp.diff(cuts, axis=1)
         times = (middle[..., None] + half[..., None] * x).ravel()
         weights = (half[..., None] * w).ravel()
