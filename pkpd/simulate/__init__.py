@@ -10,16 +10,22 @@ from pkpd.simulate.grid import Design, design
 from pkpd.simulate.next_dose import DoseChoice, next_dose
 from pkpd.simulate.parameters import subject_parameters
 from pkpd.simulate.people import People, virtual_people
+from pkpd.simulate.run_many import run_many
 from pkpd.simulate.sampling_design import ChosenTimes, choose_times, compare_designs, extra_sample, uncertain_prior
 from pkpd.simulate.sampling_information import ExpectedInformation, expected_information
 from pkpd.simulate.sampling_slopes import SamplingGroup, sampling_group
 from pkpd.simulate.simulate import simulate
 from pkpd.simulate.stream import stream_bands
 from pkpd.simulate.target import Target, target
+from pkpd.simulate.trial_rules import BayesianLimit, Boin, ThreePlusThree, bayesian_limit, boin, three_plus_three
+from pkpd.simulate.trials import ArmOutcomes, OperatingCharacteristics, TrialDesign, arm_outcomes, simulate_trials
 from pkpd.simulate.what_if import what_if
 
 __all__ = [
+    "ArmOutcomes",
     "Bands",
+    "BayesianLimit",
+    "Boin",
     "ChosenTimes",
     "Criterion",
     "Design",
@@ -29,9 +35,15 @@ __all__ = [
     "DoseProblem",
     "ExpectedInformation",
     "Forecast",
+    "OperatingCharacteristics",
     "People",
     "SamplingGroup",
     "Target",
+    "ThreePlusThree",
+    "TrialDesign",
+    "arm_outcomes",
+    "bayesian_limit",
+    "boin",
     "choose_times",
     "compare_designs",
     "compare_doses",
@@ -44,11 +56,14 @@ __all__ = [
     "next_dose",
     "optimise_dose",
     "pareto_front",
+    "run_many",
     "sampling_group",
     "simulate",
+    "simulate_trials",
     "stream_bands",
     "subject_parameters",
     "target",
+    "three_plus_three",
     "uncertain_prior",
     "virtual_people",
     "what_if",
