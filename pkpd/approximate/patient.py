@@ -107,6 +107,12 @@ def read_patient(prior: PatientPrior, records: Any, **reading: Any) -> Cohort:
     if missing:
         known = choices(missing[0], list(cohort.covariates))
         raise FitError(f"The population reads the covariate '{missing[0]}', which the patient's records do not have. {known}")
+    moved = [c for c in prior.read_by_effects if c in cohort.covariate_records]
+    if moved:
+        raise FitError(
+            f"The covariate '{moved[0]}' changes within the patient and a parameter has an effect of it; a forecast takes one value. Keep the value that "
+            "counts from here on in all rows, or write the effect into the model's equations, which follow a covariate in time."
+        )
     table = cohort.observations[cohort.observations["scored"]]
     odd = [o for o in table["observable"].unique() if o not in prior.noise]
     if odd:

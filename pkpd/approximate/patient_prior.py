@@ -58,8 +58,12 @@ class PatientPrior:
     @cached_property
     def covariates(self) -> tuple[str, ...]:
         """What a patient must tell: covariates that the model or an effect reads."""
-        read = [e.covariate for v in self.population.parameters.values() for e in v.effects]
-        return tuple(dict.fromkeys([*self.model.covariate_names, *read]))
+        return tuple(dict.fromkeys([*self.model.covariate_names, *self.read_by_effects]))
+
+    @property
+    def read_by_effects(self) -> tuple[str, ...]:
+        """Covariates that an effect on a parameter reads."""
+        return tuple(dict.fromkeys(e.covariate for v in self.population.parameters.values() for e in v.effects))
 
     def omega(self, values: Mapping[str, Any]) -> np.ndarray:
         """Covariance of the random effects [..., K, K] at values [...] by name."""
@@ -153,10 +157,10 @@ def patient_prior(
 ) -> PatientPrior:
     """A population as the prior of one patient: of a fit, of a fit problem at given values, or of a model with a published population.
 
-    From a `Fit`, `draws` of its posterior are carried along, so that a forecast knows how uncertain the population is; `values` are their medians. From a
-    `FitProblem` or a `Model` the population is held at `values` (typical values, omega, corr, beta, sigma by name, as in `ebe`); what the
-    population or `noise` hold as numbers need not be named. Returns a `PatientPrior`. Raises `FitError` for values that are missing or unknown, and for
-    populations a forecast cannot take (subpopulations, occasions, levels, Student's t).
+    From a `Fit`, `draws` of its posterior are carried along, so that a forecast knows how uncertain the population is; `values` are their medians (of
+    correlations the means). From a `FitProblem` or a `Model` the population is held at `values` (typical values, omega, corr, beta, sigma by name, as in
+    `ebe`); what the population or `noise` hold as numbers need not be named. Returns a `PatientPrior`. Raises `FitError` for values that are missing or
+    unknown, and for populations a forecast cannot take (subpopulations, occasions, levels, Student's t).
 
     >>> from pkpd import Population, fixed, proportional_error
     >>> from pkpd.models.classic import one_compartment_iv
@@ -221,7 +225,9 @@ def _of_fit(fit: Fit, draws: int, solver: Solver | None) -> PatientPrior:
     posterior = fit.tree["posterior"].to_dataset()
     index = thin((posterior.sizes["chain"], posterior.sizes["draw"]), draws)
     flat = {n: posterior[n].to_numpy().ravel() for n in problem.population_sites}
-    middle = {n: float(np.median(x)) for n, x in flat.items()}
+    middle = {
+        n: float(np.mean(x) if n.startswith("corr_") else np.median(x)) for n, x in flat.items()
+    }  # a mean of correlation matrices is one
     kept = {n: x[index] for n, x in flat.items()}
     return PatientPrior(
         problem.model, problem.population, problem.noise, middle, kept, problem.covariates, waiting(solver or problem.solver)

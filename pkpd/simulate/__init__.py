@@ -13,6 +13,7 @@ from pkpd.simulate.people import People, virtual_people
 from pkpd.simulate.run_many import run_many
 from pkpd.simulate.sampling_design import ChosenTimes, choose_times, compare_designs, extra_sample, uncertain_prior
 from pkpd.simulate.sampling_information import ExpectedInformation, expected_information
+from pkpd.simulate.sampling_sizes import choose_sizes
 from pkpd.simulate.sampling_slopes import SamplingGroup, sampling_group
 from pkpd.simulate.simulate import simulate
 from pkpd.simulate.stream import stream_bands
@@ -44,6 +45,7 @@ __all__ = [
     "arm_outcomes",
     "bayesian_limit",
     "boin",
+    "choose_sizes",
     "choose_times",
     "compare_designs",
     "compare_doses",

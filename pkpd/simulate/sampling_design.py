@@ -82,7 +82,7 @@ def choose_times(
 
     >>> choose_times(prior, [group], {"cp": range(1, 121)}, by="D").table                  # doctest: +SKIP
     """
-    priors, how = _priors(prior), Approximation(method, full, draws)
+    priors, how = priors_of(prior), Approximation(method, full, draws)
     by = criterion(by) if isinstance(by, str) else by
     _check(groups, candidates, apart)
     board = _board(priors, groups, [dict(candidates)] * len(groups), by, how)
@@ -103,7 +103,7 @@ def choose_times(
     return ChosenTimes(tuple(best), own, float(score), by.efficiency(float(score), float(np.mean(given)), len(estimated(priors[0]))))
 
 
-def _priors(prior: Any) -> tuple[PatientPrior, ...]:
+def priors_of(prior: Any) -> tuple[PatientPrior, ...]:
     return (prior,) if isinstance(prior, PatientPrior) else tuple(prior)
 
 

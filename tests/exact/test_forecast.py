@@ -118,6 +118,10 @@ def test_what_a_forecast_cannot_take_is_said():
     table = rows(2)
     with pytest.raises(FitError, match=r"^A forecast takes the records of one patient, and these are of 2: 7, 8\.$"):
         forecast(prior(), pd.concat([table, table.assign(ID=8)]), units=UNITS)
+    with pytest.raises(
+        FitError, match=r"^The covariate 'WT' changes within the patient and a parameter has an effect of it; a forecast takes one value\. "
+    ):
+        forecast(prior(), table.assign(WT=[85.0, 85.0, 90.0]), units=UNITS)
     with pytest.raises(FitError, match=r"^forecast\(draws=10\): a whole number of at least 100 is needed\.$"):
         forecast(prior(), table, units=UNITS, draws=10)
     with pytest.raises(FitError, match=r"^one_compartment_iv: a value of corr_CL_V is missing\. Give a number for each of corr_CL_V\.$"):

@@ -14,6 +14,7 @@ from pkpd import (
     FitError,
     Population,
     bolus,
+    choose_sizes,
     choose_times,
     compare_designs,
     criterion,
@@ -95,6 +96,21 @@ def test_exchange_finds_the_best_of_all_designs():
         if min(np.diff(t)) >= 1.2
     }
     assert tuple(spaced.table["time"]) == max(allowed, key=lambda t: allowed[t])
+
+
+def test_subjects_go_where_they_tell_most():
+    """12 subjects over three schedules: by brute force over all 91 ways to share them."""
+    groups = [group((0.5, 1)), group((6, 24, 72)), group((1, 24, 120))]
+    one = np.stack([expected_information(warfarin(), [replace(g, subjects=1)]).matrices for g in groups])
+    whole = expected_information(warfarin(), [group()])
+    ways = [(a, b, 12 - a - b) for a in range(13) for b in range(13 - a)]
+    for by in (criterion("D"), criterion("c", "ka")):
+        found = choose_sizes(warfarin(), groups, 12, by=by)
+        every = {way: float(by.score(whole, np.einsum("g,gdpq->dpq", way, one))) for way in ways}
+        assert found.score == pytest.approx(max(every.values()), rel=1e-10)
+        assert sum(g.subjects for g in found.groups) == 12 and found.efficiency >= 1.0
+    with pytest.raises(FitError, match=r"^choose_sizes\(total=2\): a whole number of subjects, at least 3 for these groups\.$"):
+        choose_sizes(warfarin(), groups, 2, least=1)
 
 
 def test_designs_are_compared_in_subjects():
