@@ -52,11 +52,11 @@ class PatientPosterior:
         return float(1.0 / np.sum(self.weights**2))
 
     @property
-    def shrinkage(self) -> pd.Series:
+    def informed(self) -> pd.Series:
         """1 - sd of eta given the records / omega: 0 where they tell nothing of a random effect, 1 where they fix it."""
         sd = np.sqrt(np.diagonal(self.covariance.to_numpy()))
         omega = np.sqrt(np.diagonal(self.prior.omega({n: np.asarray(x) for n, x in (self.prior.values or {"none": 0.0}).items()})))
-        return pd.Series(1.0 - sd / omega, index=self.eta.index, name="told")
+        return pd.Series(1.0 - sd / omega, index=self.eta.index, name="informed")
 
     @property
     def verdict(self) -> str:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 
 from pkpd import (
@@ -17,6 +18,7 @@ from pkpd import (
     compare_doses,
     dose_problem,
     fixed,
+    forecast,
     infusion,
     lognormal,
     optimise_dose,
@@ -140,3 +142,21 @@ def test_the_front_rises_with_what_is_allowed():
     edges = 6.0 * np.sort(people().theta["V"])[[4, 20, 60]]
     assert [r.doses[0].amount for r in front["regimen"]] == pytest.approx(edges, rel=4e-4)
     assert front["utility"].is_monotonic_increasing
+
+
+@pytest.mark.slow
+def test_one_patient_has_doses_behind_it():
+    """A forecast's draws, resampled to equal weights: the AUC of what is left of 100 mg and of the new dose, in closed form."""
+    population = Population(CL=fixed(3.0, between=0.3), V=fixed(20.0, between=0.2))
+    prior = patient_prior(one_compartment_iv, population=population, noise={"cp": proportional_error(0.15)})
+    rows = pd.DataFrame({"ID": 1, "TIME [h]": [0.0, 6.0], "AMT [mg]": [100.0, 0.0], "DV [mg/L]": [np.nan, 2.6]})
+    seen = forecast(prior, rows)
+    area = target("auc", "cp", (-np.inf, np.inf), window=((12, "h"), (24, "h")), unit="mg*h/L", model=one_compartment_iv)
+    problem = dose_problem(seen, {"auc": area}, lambda v: v["auc"], unit="mg h/L")
+    assert problem.people.shape == (1000, 1)
+    found = compare_doses(problem, {"more": bolus((80, "mg")).at((12, "h"))})
+    cl, v = (problem.people.theta[n] for n in ("CL", "V"))
+    told = (100.0 * np.exp(-12 * cl / v) + 80.0) / cl * (1 - np.exp(-12 * cl / v))
+    assert found.by_draw["more"].to_numpy() == pytest.approx(told, rel=1e-9)
+    theta, weights = seen.patient.draws["CL"].to_numpy(), seen.patient.weights
+    assert float(np.mean(cl)) == pytest.approx(float(weights @ theta), abs=5 * np.std(cl) / np.sqrt(seen.patient.ess))

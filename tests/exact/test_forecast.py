@@ -205,3 +205,24 @@ def test_a_fit_carries_its_own_doubt():
     sd = float(np.sqrt(np.mean(people.draws["omega_CL"] ** 2) + np.var(np.log(people.draws["CL"]))))
     got = np.log(none.patient.draws["CL"])
     assert float(none.patient.weights @ got) == pytest.approx(mean, abs=5 * sd / np.sqrt(none.patient.ess))
+    one = pd.concat([table.head(1), table.tail(1).assign(TIME=4.0, MDV=0, DV=4.0)], ignore_index=True)
+    seen = forecast(people, one, units=small.UNITS).patient
+    got = np.log(seen.draws[["CL", "V"]].to_numpy())
+    want, spread, ess = _by_brute_force(people.draws, 4.0, 4.0)
+    error = spread * np.sqrt(1.0 / seen.ess + 1.0 / ess)
+    assert np.all(np.abs(seen.weights @ got - want) < 5 * error)  # false alarm 6e-7 each
+
+
+def _by_brute_force(draws, t: float, y: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Mean and sd of (ln CL, ln V) of a new patient with one level: 4000 patients from the prior for each draw of the population, weighted by p(y)."""
+    rng = np.random.default_rng(7)
+    logs, weights = [], []
+    for i in range(len(draws["CL"])):
+        cl, v = (np.log(draws[n][i]) + draws[f"omega_{n}"][i] * rng.normal(size=4000) for n in ("CL", "V"))
+        f = 100.0 / np.exp(v) * np.exp(-np.exp(cl - v) * t)
+        logs.append(np.stack([cl, v], 1))
+        weights.append(norm.pdf(y, f, draws["sigma_cp"][i] * f))
+    x, w = np.concatenate(logs), np.concatenate(weights)
+    w = w / w.sum()
+    mean = w @ x
+    return mean, np.sqrt(w @ (x - mean) ** 2), float(1 / np.sum(w**2))

@@ -98,6 +98,7 @@ def test_exchange_finds_the_best_of_all_designs():
     assert tuple(spaced.table["time"]) == max(allowed, key=lambda t: allowed[t])
 
 
+@pytest.mark.slow
 def test_subjects_go_where_they_tell_most():
     """12 subjects over three schedules: by brute force over all 91 ways to share them."""
     groups = [group((0.5, 1)), group((6, 24, 72)), group((1, 24, 120))]

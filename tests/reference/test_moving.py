@@ -58,7 +58,8 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n == "lag" else pytest.mark.slow) for n in CASES])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
 def test_it_is_the_plain_predictor(name):
     """The same array work in JAX in the place of NumPy: rounding."""
     model, rows, within = CASES[name]
