@@ -8,7 +8,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pkpd import Component, Covariate, Observable, Param, Solver, State, compose, loss, read_cohort, total
+from pkpd import (
+    Component,
+    Covariate,
+    Observable,
+    Param,
+    Population,
+    Solver,
+    State,
+    compose,
+    fixed,
+    forecast,
+    infusion,
+    loss,
+    patient_prior,
+    proportional_error,
+    read_cohort,
+    simulate,
+    total,
+)
 from pkpd.components import Dose
 from pkpd.model import predictor
 from pkpd.model.moving import moving, records_of, sizes_of
@@ -111,3 +129,28 @@ def test_doses_have_gradients():
         told = float(jax.jit(jax.grad(run))(0.0))
         f = [float(run(k * h)) for k in (1, -1, 2, -2)]
         assert told == pytest.approx((8 * (f[0] - f[1]) - (f[2] - f[3])) / (12 * h), rel=1e-7, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_a_forecast_is_the_simulation_of_its_draws():
+    """Steady state, an infusion and a covariate that changes behind it, a regimen to come: `simulate` of the whole table with three draws as subjects."""
+    rows = table(
+        "iv", FIRST | {"SS": 1, "II": 12.0}, {"TIME": 12.0, "AMT": 50.0, "DUR": 2.0}, looks=(3.0, 13.0), WT=[60.0, 60.0, 80.0, 80.0]
+    )
+    people = Population(CL=fixed(3.0, between=0.3), V=fixed(20.0, between=0.2))
+    prior = patient_prior(scaled, population=people, noise={"cp": proportional_error(0.5)})
+    seen = forecast(prior, rows, units=UNITS)
+    then = infusion((60, "mg"), over=(3, "h")).every((12, "h"), times=2).at((24, "h"))
+    times = np.array([14.0, 24.0, 26.0, 30.0, 41.0])
+    found = seen.predict(times, then)["cp"].to_numpy()[:3]
+    zero = {"SS": 0, "II": 0.0, "DUR": 0.0, "DV": np.nan, "WT": 80.0, "ID": 1}
+    more = [zero | {"TIME": t, "EVID": 1, "AMT": 60.0, "MDV": 1, "CMT": "iv", "DVID": "", "DUR": 3.0} for t in (24.0, 36.0)]
+    more += [zero | {"TIME": t, "EVID": 0, "AMT": 0.0, "MDV": 1, "CMT": "", "DVID": "cp"} for t in times]
+    whole = pd.concat([rows, pd.DataFrame(more)], ignore_index=True).sort_values(
+        ["TIME", "EVID"], ascending=[True, False], kind="stable", ignore_index=True
+    )
+    for k in range(3):
+        theta = {n: float(seen.patient.draws[n].iloc[k]) for n in ("CL", "V")}
+        told = simulate(scaled, whole, theta, units={"TIME": "h", "AMT": "mg"})
+        looks = told[(whole["EVID"] == 0).to_numpy() & np.isin(whole["TIME"], times)]["cp"].to_numpy()
+        assert found[k] == pytest.approx(looks, rel=1e-10)
