@@ -6,6 +6,8 @@ from pkpd.approximate.laplace import laplace
 from pkpd.approximate.maximise import PointEstimates, maximise
 from pkpd.approximate.objective import ObjectiveValue, ebe, objective
 from pkpd.approximate.pathfinder import pathfinder
+from pkpd.approximate.patient import PatientPosterior
+from pkpd.approximate.patient_prior import PatientPrior, patient_prior
 from pkpd.approximate.variational import variational
 
 __all__ = [
@@ -20,4 +22,7 @@ __all__ = [
     "objective",
     "pathfinder",
     "variational",
+    "PatientPosterior",
+    "PatientPrior",
+    "patient_prior",
 ]

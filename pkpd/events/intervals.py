@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,10 +28,10 @@ class Intervals:
     `linear[j]` says which covariates are straight lines, `begins[j]` which take their new value at a cut itself (locf).
     """
 
-    cut: np.ndarray
-    value: np.ndarray
-    slope: np.ndarray
-    origin: np.ndarray
+    cut: Any
+    value: Any
+    slope: Any
+    origin: Any
     linear: tuple[bool, ...]
     begins: tuple[bool, ...]
 

@@ -160,7 +160,7 @@ def _points(plan: Plan, given: Given, static: Static, xp: Any, stop: Any) -> tup
     flow = xp.where(alive, rate, 0.0)
     until = xp.where(d.until < LAST, d.until, LAST)
     over = xp.minimum(start + duration, until)
-    target = np.maximum(d.target, 0)
+    target = xp.maximum(d.target, 0)
     groups = [
         _group(plan, alive, start, rank, xp, target=target, amount=bolus, rate=flow, count=1.0 * (flow != 0)),
         _group(plan, alive[i] & (d.shape[i] != BOLUS), over[i], -LAST, xp, target=target[i], rate=-flow[i], count=-1.0 * (flow[i] != 0)),
@@ -213,18 +213,18 @@ def _trains(plan: Plan, given: Given, static: Static, duration: Any, rate: Any, 
     time, period, target, code = d.time[s], d.period[s], d.target[s], d.steady[s]
     on, constant = (code > 0) & (target >= 0), period == 0
     lag, lasts, flow = given.lag[s], duration[s], xp.where(on & (d.shape[s] != BOLUS), rate[s], 0.0)
-    spaced = np.where(constant, CONSTANT, period)
+    spaced = xp.where(constant, CONSTANT, period)
     lasts = xp.where(constant, CONSTANT, lasts)
-    until = np.where(d.until[s] < LAST, d.until[s], LAST)
+    until = xp.where(d.until[s] < LAST, d.until[s], LAST)
     on_train = on & ~constant & (flow != 0)
     ago = xp.where(on_train, xp.maximum(stop(xp.ceil((lag + lasts) / spaced)) - 1.0, 0.0), 0.0)  # how many doses before this one still run
-    shown = np.minimum(until, plan.end) - time
+    shown = xp.minimum(until, plan.end) - time
     first = stop(xp.maximum(xp.ceil((lag + lasts - shown) / spaced), 1.0))  # those before it run on to the end of what is seen
     ends = [time + lag - (first + i) * spaced + lasts for i in range(static.overlaps)]
     running = [on_train & (first + i <= ago) for i in range(static.overlaps)]  # by number, as `ago` counts: times would round
     cut = xp.minimum(first - 1.0, ago)
     number = 1.0 + np.arange(len(s))[:, None]
-    put = np.maximum(target, 0)
+    put = xp.maximum(target, 0)
     groups = [
         _group(plan, on, time, d.rank[s] + 0.2, xp, target=put, rate=flow * ago, count=ago, clear=1.0 * (code == 1), train=number),
         _group(plan, on_train, until, -LAST, xp, target=put, rate=-flow * cut, count=-cut),
@@ -233,8 +233,8 @@ def _trains(plan: Plan, given: Given, static: Static, duration: Any, rate: Any, 
     beyond = on_train & (ago - first + 1.0 > static.overlaps)
     jump = xp.where(on & (d.shape[s] == BOLUS), d.amount[s] * given.bioavailability[s], 0.0)
     phase = xp.where(on & ~constant, xp.maximum(spaced - lag, 0.0), 0.0)
-    lasts, spaced = xp.where(on, lasts, 0.0), np.where(on, spaced, CONSTANT)
-    made = {"target": np.where(on, target, -1), "jump": jump, "rate": flow, "duration": lasts, "period": spaced, "phase": phase}
+    lasts, spaced = xp.where(on, lasts, 0.0), xp.where(on, spaced, CONSTANT)
+    made = {"target": xp.where(on, target, -1), "jump": jump, "rate": flow, "duration": lasts, "period": spaced, "phase": phase}
     return made | {"groups": groups}, xp.any(beyond, axis=0)
 
 

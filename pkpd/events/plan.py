@@ -29,21 +29,21 @@ class Doses:
     rate that a column states where the record leaves it to the model.
     """
 
-    time: np.ndarray
-    rank: np.ndarray
-    target: np.ndarray
-    amount: np.ndarray
-    shape: np.ndarray
-    value: np.ndarray
-    lag: np.ndarray
-    bioavailability: np.ndarray
-    steady: np.ndarray
-    period: np.ndarray
-    until: np.ndarray
-    record: np.ndarray
-    place: np.ndarray
-    stated: np.ndarray
-    row: np.ndarray
+    time: Any
+    rank: Any
+    target: Any
+    amount: Any
+    shape: Any
+    value: Any
+    lag: Any
+    bioavailability: Any
+    steady: Any
+    period: Any
+    until: Any
+    record: Any
+    place: Any
+    stated: Any
+    row: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +55,15 @@ class Plan:
 
     targets: tuple[str, ...]
     doses: Doses
-    reset_time: np.ndarray
-    reset_rank: np.ndarray
-    look_time: np.ndarray
-    look_rank: np.ndarray
-    look_place: np.ndarray
-    row_time: np.ndarray
-    row_lane: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
+    reset_time: Any
+    reset_rank: Any
+    look_time: Any
+    look_rank: Any
+    look_place: Any
+    row_time: Any
+    row_lane: Any
+    start: Any
+    end: Any
     intervals: Intervals
     late: float = -LATE
     by_record: np.ndarray | None = None

@@ -62,11 +62,12 @@ class Schedule:
         return self.amount.shape[0], self.times.shape[0], self.lanes
 
 
-def known(plan: Plan) -> Given:
+def known(plan: Plan, xp: Any = np) -> Given:
     """Lag, bioavailability, duration and rate as the records alone give them: no lag, all of the dose, where nothing is said."""
     d = plan.doses
-    rate = np.where(d.shape == RATE, d.value, 1.0)
-    return Given(np.nan_to_num(d.lag), np.nan_to_num(d.bioavailability, nan=1.0), np.where(d.shape == DURATION, d.value, 1.0), rate, False)
+    rate = xp.where(d.shape == RATE, d.value, 1.0)
+    share = xp.where(xp.isnan(d.bioavailability), 1.0, d.bioavailability)
+    return Given(xp.where(xp.isnan(d.lag), 0.0, d.lag), share, xp.where(d.shape == DURATION, d.value, 1.0), rate, False)
 
 
 def schedule_of(plan: Plan, given: Given, moves: bool, strict: bool = False) -> Schedule:

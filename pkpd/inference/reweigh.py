@@ -123,12 +123,12 @@ def weigh(ratio: np.ndarray, values: Mapping[str, np.ndarray], check: SolverChec
         few = f"only {good.sum()} of {len(ratio)} draws were solved by both solvers, and at least {FEWEST} are needed"
         return replace(counted, reason=few)
     centred = ratio[good] - np.median(ratio[good])
-    w, k = _smoothed(centred)
+    w, k = smoothed(centred)
     table = pd.DataFrame([_line(n, np.asarray(v)[good], w) for n, v in values.items()], columns=COLUMNS)
     return replace(counted, pareto_k=k, ess=float(1 / np.sum(w**2)), difference=float(np.abs(centred).max()), table=table)
 
 
-def _smoothed(log_ratio: np.ndarray) -> tuple[np.ndarray, float | None]:
+def smoothed(log_ratio: np.ndarray) -> tuple[np.ndarray, float | None]:
     """Pareto-smoothed weights that sum to one, and k; None where the tail cannot be fitted, or is rounding."""
     from arviz_stats.base import array_stats  # not at import time: it takes seconds
 

@@ -117,7 +117,7 @@ class Administered:
 
     def given(self, p: Mapping[str, Any], xp: Any, scaled: bool = True) -> Given:
         """Lag, bioavailability, duration and rate of each dose at parameters [B]; without `scaled` a free bioavailability is left out."""
-        d, values = self.plan.doses, known(self.plan)
+        d, values = self.plan.doses, known(self.plan, xp)
         q = dict(zip(self.model.covariate_names, self.at_doses, strict=True))
         out = {a: xp.asarray(getattr(values, a)) for a in ATTRIBUTES}
         from_model = {"duration": d.shape == MODELLED_DURATION, "rate": d.shape == MODELLED_RATE}
@@ -125,7 +125,7 @@ class Administered:
         for i, target in enumerate(self.plan.targets):
             here = d.target == i
             if target in self.model.dose_owner:
-                scales_rate |= here & (self.model.dose_owner[target][0].scales == "rate")
+                scales_rate = scales_rate | (here & (self.model.dose_owner[target][0].scales == "rate"))
             for attribute in ATTRIBUTES:
                 if (target, attribute) not in self.reads or (
                     attribute == "bioavailability" and not scaled and self._is_free(target, attribute)

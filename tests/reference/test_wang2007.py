@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
-from pkpd import FitProblem, Population, fixed, lognormal, lognormal_error, objective, power_error, read_cohort
+from pkpd import FitProblem, Population, fixed, forecast, lognormal, lognormal_error, objective, patient_prior, power_error, read_cohort
 from pkpd.models.classic import one_compartment_iv
 
 VALUES = {"CL": 0.5, "omega_CL": 0.2}
@@ -97,6 +97,15 @@ def test_each_subject_as_nonmem_prints_it(reference_data, ours):
     assert found.by_subject.to_numpy() == pytest.approx(printed["OBJI"].to_numpy(), rel=5e-5)
     assert found.individual.eta[:, 0] == pytest.approx(printed["ETA1"].to_numpy(), rel=5e-5)
     assert set(found.individual.status) == {"converged"}
+
+
+@pytest.mark.slow
+def test_a_forecast_is_nonmems_individual_estimate(reference_data, problems):
+    """ETA1 of each subject taken as a patient of its own, to the five digits printed."""
+    printed = pd.read_csv(reference_data / "wang2007" / "nonmem_focei_prop_individual.csv").groupby("ID").first()
+    prior = patient_prior(problems["power"], VALUES | {"sigma_cp": SD, "power_cp": 1.0})
+    found = [forecast(prior, problems["power"].cohort.subset([i])).eta["eta_CL"] for i in range(len(printed))]
+    assert found == pytest.approx(printed["ETA1"].to_numpy(), rel=5e-5)
 
 
 def test_the_constant_and_the_jacobian(ours, data):

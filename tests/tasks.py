@@ -1,0 +1,39 @@
+"""Tasks for processes: importable by name, and quick to import."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+
+def drawn(task: dict) -> dict:
+    """A number that depends on the task's seed alone; slower for some, so that tasks do not end in order."""
+    time.sleep(0.02 * (task["seed"] % 3))
+    return {"seed": task["seed"], "x": random.Random(task["seed"]).random()}
+
+
+def kills_once(task: dict) -> dict:
+    """Ends its own process the first time that the task with a mark is met."""
+    mark = Path(task["mark"])
+    if task["seed"] == 2 and not mark.exists():
+        mark.write_text("met", encoding="utf-8")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return drawn(task)
+
+
+def kills_always(task: dict) -> dict:
+    if task["seed"] == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return drawn(task)
+
+
+def counts(task: dict) -> int:
+    """Leaves a line each time it runs."""
+    with Path(task["log"]).open("a", encoding="utf-8") as file:
+        file.write(f"{task['seed']}\n")
+    if task["seed"] == task.get("fails"):
+        raise ValueError("as asked")
+    return task["seed"] ** 2
