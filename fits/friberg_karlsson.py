@@ -48,7 +48,6 @@ def varying(name: str):
 
 
 def problem(quick: bool) -> FitProblem:
-    draws = 250 if quick else 500
     return FitProblem(
         friberg_karlsson,
         read_cohort(records(data_file(FILE)), model=friberg_karlsson, units=UNITS, covariates=["WT"], name=FILE),
@@ -57,7 +56,7 @@ def problem(quick: bool) -> FitProblem:
         name="friberg_karlsson",
         title="Neutropenia: concentrations and neutrophils of 15 simulated subjects (Torsten's example)",
         simulated=True,
-        sampler=Sampler(chains=4, draws=draws, warmup=draws, target_accept=0.9),
+        sampler=Sampler(chains=4, draws=250 if quick else 1000, warmup=250 if quick else 500, target_accept=0.9),
         solver=Solver(rtol=1e-4),  # moves the posterior's log density by 1e-4
     )
 
