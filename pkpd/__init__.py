@@ -7,7 +7,7 @@ import jax
 from pkpd.approximate import IndividualEstimates, ObjectiveValue, PointEstimates, ebe, maximise, objective
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
-from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
+from pkpd.data import Cohort, Fact, Facts, check_records, data_file, read_cohort, read_facts, write_records
 from pkpd.diagnostics.effects import effect_table
 from pkpd.diagnostics.identified import not_identified
 from pkpd.diagnostics.loo import subject_scores
@@ -106,6 +106,8 @@ __all__ = [
     "DetectableJointly",
     "Dose",
     "DoseError",
+    "Fact",
+    "Facts",
     "Fit",
     "FitError",
     "FitProblem",
@@ -190,6 +192,7 @@ __all__ = [
     "prior_table",
     "proportional_error",
     "read_cohort",
+    "read_facts",
     "recist",
     "run",
     "sample",
