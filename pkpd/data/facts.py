@@ -66,7 +66,12 @@ def exact_interval(count: int, n: int, level: float = 0.95) -> tuple[float, floa
 
 
 class Facts(Mapping[str, Fact]):
-    """Facts by name, in the order of the file; a name that is not there is refused with the nearest one."""
+    """Facts by name, in the order of the file; made by `read_facts`. A name that is not there is refused with the nearest one.
+
+    >>> facts = read_facts("data/ct0508/published.csv")                                    # doctest: +SKIP
+    >>> facts.unknown["blood_peak"]                                                        # doctest: +SKIP
+    'peak in blood'
+    """
 
     def __init__(self, facts: Mapping[str, Fact], source: str):
         self._facts, self.source = dict(facts), source
