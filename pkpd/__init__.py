@@ -18,6 +18,7 @@ from pkpd.errors import DataError, DoseError, FitError, ModelError, PkpdError, S
 from pkpd.events import Regimen, body_surface, bolus, cells, constant_infusion, day, infusion, oral, sum_of
 from pkpd.inference import (
     Calibration,
+    Classes,
     Detectable,
     DetectableJointly,
     Fit,
@@ -29,6 +30,7 @@ from pkpd.inference import (
     Responders,
     Sampler,
     SummaryArm,
+    SummaryInfluence,
     calibrate,
     cohort_model,
     enough_draws,
@@ -39,6 +41,7 @@ from pkpd.inference import (
     sample,
     sample_summaries,
     summary_error,
+    summary_influence,
     summary_log_likelihood,
     summary_model,
 )
@@ -96,6 +99,7 @@ except PackageNotFoundError:
 __all__ = [
     "Bands",
     "Calibration",
+    "Classes",
     "Cohort",
     "Component",
     "Correlation",
@@ -133,6 +137,7 @@ __all__ = [
     "Solver",
     "State",
     "SummaryArm",
+    "SummaryInfluence",
     "UnitError",
     "additive_error",
     "autoregressive",
@@ -206,6 +211,7 @@ __all__ = [
     "subpopulations",
     "sum_of",
     "summary_error",
+    "summary_influence",
     "summary_log_likelihood",
     "summary_model",
     "tied",

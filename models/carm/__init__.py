@@ -6,6 +6,7 @@ from .combined import carm_pembrolizumab, carm_study, carm_tumour
 from .endotoxin import endotoxin_cytokines
 from .killing import carm_kill_invitro
 from .macrophage_endotoxin import macrophage_endotoxin
+from .outcomes import carm_outcomes
 from .perfusion import carm_mpbpk
 from .trafficking import carm_recirculating, carm_trafficking
 
@@ -14,6 +15,7 @@ __all__ = [
     "carm_cytokines",
     "carm_kill_invitro",
     "carm_mpbpk",
+    "carm_outcomes",
     "carm_pembrolizumab",
     "carm_recirculating",
     "carm_study",
