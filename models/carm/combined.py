@@ -17,7 +17,7 @@ from . import cytokines
 from .crs import exposure
 from .gate import her2_gate
 from .trafficking import car_dna, component, moves, qpcr, without
-from .tumour import lesions, sld, t_cell_level, t_cells, tumour
+from .tumour import baseline, lesions, sld, t_cell_level, t_cells, tumour
 
 PANEL = ("il6", "tnf", "il8", "il10", "mcp1", "ifng")
 
@@ -96,6 +96,9 @@ carm_study = compose(
         *_looks,
         *map(cytokines.serum, PANEL),
         Observable("il6_auc", "pg*h/mL", lambda y, p, s: y.il6_auc, "IL-6 above baseline, so far"),
+        Observable("detect", car_dna.unit, car_dna.value, "vector DNA in blood, reported as detected or not"),
+        Observable("recist", "mm", sld.value, "tumour size behind a class of response"),
+        Observable("sld0", "mm", baseline, "tumour size before treatment"),
     ),
     text=f"CAR-macrophages with everything a trial looks at: blood, six cytokines, biopsies, tumour size, T cells.\n\n{__doc__}",
 )

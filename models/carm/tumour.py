@@ -103,5 +103,10 @@ def diameter(y, p, s):
     return p.n_lesions * (6.0 * p.V0 / (math.pi * p.n_lesions) * relative(y, p)) ** (1.0 / 3.0)
 
 
+def baseline(y, p, s):
+    """The same before treatment; a function of V0 alone."""
+    return p.n_lesions * (6.0 * p.V0 / (math.pi * p.n_lesions)) ** (1.0 / 3.0)
+
+
 sld = Observable("sld", "mm", diameter, "sum of longest diameters")
 t_cell_level = Observable("t_cells", "1", lambda y, p, s: y.effectors, "T-cell effectors relative to baseline")
