@@ -6,6 +6,7 @@ from .combined import carm_pembrolizumab, carm_study, carm_tumour
 from .endotoxin import endotoxin_cytokines
 from .killing import carm_kill_invitro
 from .macrophage_endotoxin import macrophage_endotoxin
+from .network import cytokine_network
 from .outcomes import carm_outcomes
 from .perfusion import carm_mpbpk
 from .trafficking import carm_recirculating, carm_trafficking
@@ -23,6 +24,7 @@ __all__ = [
     "carm_tumour",
     "cell_biexp",
     "cytokine_idr",
+    "cytokine_network",
     "cytokine_panel",
     "endotoxin_cytokines",
     "macrophage_endotoxin",

@@ -16,6 +16,8 @@ from pkpd.models.carm import (
     carm_trafficking,
     carm_tumour,
     cell_biexp,
+    cytokine_idr,
+    cytokine_network,
     cytokine_panel,
     macrophage_endotoxin,
 )
@@ -106,6 +108,31 @@ def test_a_constant_stimulus_ends_in_the_balance_of_tolerance():
     p = cytokine_panel.typical
     for c in ("il6", "ifng"):
         assert end[c][-1] == pytest.approx(p[f"base_{c}"] + p[f"gain_{c}"] * 2.0 / (1 + 2.0 / p["Z50"]), rel=1e-8)
+
+
+def network_point(**changes):
+    y = dict(zip(cytokine_network.state_names, np.linspace(0.5, 3.0, len(cytokine_network.state_names)), strict=True))
+    return y | {"il10": 20.0, "tnf": 100.0} | changes
+
+
+def test_the_network_without_interactions_is_the_plain_panel():
+    off = {"drive_max": 1e12, "x50": 1e30, "tnf_gain": 1e-30}
+    found = rates(cytokine_network, network_point(), **off)
+    assert found == pytest.approx(rates(cytokine_idr, network_point()), rel=1e-9)
+
+
+def test_the_interactions_are_those_written():
+    y, p = network_point(), cytokine_network.typical
+    drive = (y["lung"] + y["liver"] + p["weight_A"] * y["active"]) / (1 + y["Z"] / p["Z50"])
+    held = p["drive_max"] * drive / (p["drive_max"] + drive)
+    dampened = held / (1 + (20.0 / p["x50"]) ** p["steep"])
+    added = dampened * (1 + p["tnf_gain"] * 100.0 / (p["tnf50"] + 100.0))
+    found = rates(cytokine_network, y)
+    for c, d in {"il10": held, "tnf": dampened, "il6": added, "il8": added}.items():
+        assert found[c] == pytest.approx(p[f"kout_{c}"] * (p[f"base_{c}"] + p[f"gain_{c}"] * d - y[c]), rel=1e-12)
+    assert (
+        rates(cytokine_network, network_point(il10=60.0))["il6"] < found["il6"] < rates(cytokine_network, network_point(tnf=300.0))["il6"]
+    )
 
 
 # Macrophages under endotoxin.
