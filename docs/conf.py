@@ -59,8 +59,9 @@ def _code_in_docstrings(app, what, name, thing, options, lines):
 
 def setup(app):
     from code_pages import write_codes
+    from fact_pages import write_facts
     from model_pages import write_all
 
-    for write in (write_all, write_codes):
+    for write in (write_all, write_codes, write_facts):
         app.connect("builder-inited", lambda app, write=write: write(), priority=100)
     app.connect("autodoc-process-docstring", _code_in_docstrings)

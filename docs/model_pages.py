@@ -16,7 +16,7 @@ from pkpd.solve import Solver, closed_form
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "generated"
-LEAD = {"classic": "Classic pharmacokinetics and pharmacodynamics", "carm": "CAR-macrophages and their cytokines"}
+LEAD = {"classic": "Classic pharmacokinetics and pharmacodynamics", "carm": "CAR-macrophages and their cytokines", "cart": "CAR-T cells"}
 
 
 def write_all() -> None:

@@ -22,7 +22,7 @@ from pkpd.approximate import (
 )
 from pkpd.cli.run import run
 from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
-from pkpd.data import Cohort, check_records, data_file, read_cohort, write_records
+from pkpd.data import Cohort, Fact, Facts, check_records, data_file, read_cohort, read_facts, write_records
 from pkpd.diagnostics.effects import effect_table
 from pkpd.diagnostics.identified import not_identified
 from pkpd.diagnostics.loo import subject_scores
@@ -34,6 +34,7 @@ from pkpd.errors import DataError, DoseError, FitError, ModelError, PkpdError, S
 from pkpd.events import Regimen, body_surface, bolus, cells, constant_infusion, day, infusion, oral, sum_of
 from pkpd.inference import (
     Calibration,
+    Classes,
     Detectable,
     DetectableJointly,
     Fit,
@@ -45,6 +46,7 @@ from pkpd.inference import (
     Responders,
     Sampler,
     SummaryArm,
+    SummaryInfluence,
     calibrate,
     cohort_model,
     enough_draws,
@@ -55,6 +57,7 @@ from pkpd.inference import (
     sample,
     sample_summaries,
     summary_error,
+    summary_influence,
     summary_log_likelihood,
     summary_model,
 )
@@ -176,6 +179,7 @@ __all__ = [
     "Boin",
     "Calibration",
     "ChosenTimes",
+    "Classes",
     "Cohort",
     "Component",
     "Correlation",
@@ -192,6 +196,8 @@ __all__ = [
     "DoseOptimum",
     "DoseProblem",
     "ExpectedInformation",
+    "Fact",
+    "Facts",
     "Fit",
     "FitError",
     "FitProblem",
@@ -227,6 +233,7 @@ __all__ = [
     "Target",
     "ThreePlusThree",
     "TrialDesign",
+    "SummaryInfluence",
     "UnitError",
     "additive_error",
     "arm_differences",
@@ -316,6 +323,7 @@ __all__ = [
     "proportional_error",
     "quantile_bands",
     "read_cohort",
+    "read_facts",
     "recist",
     "recist_response",
     "run",
@@ -335,6 +343,7 @@ __all__ = [
     "subpopulations",
     "sum_of",
     "summary_error",
+    "summary_influence",
     "summary_log_likelihood",
     "summary_model",
     "target_attainment",

@@ -19,3 +19,4 @@ def carm_cytokines(name: str, *panel: str):
 
 carm_blood_il6 = carm_cytokines("carm_blood_il6", "il6")
 cytokine_idr = carm_cytokines("cytokine_idr", "il6", "tnf", "il8", "il10")
+cytokine_panel = carm_cytokines("cytokine_panel", "il6", "tnf", "il8", "il10", "mcp1", "ifng")

@@ -15,6 +15,8 @@ from pkpd import Component, Observable, Param, Signal, State, gain, loss, total
 CELLS = "1e9 cells"
 VOLUNTEERS = "20 volunteers given 2 ng/kg endotoxin, pre-dose median (Windoloski 2024, files); assay-dependent"
 ENDOTOXIN = "macrophage endotoxin model (Windoloski 2024, files)"
+FREE = "assumption: an order of magnitude; free, log sd 1.5"
+KOUT = "assumption: elimination as of the others, log sd 1"
 
 #               base  source      kout   source
 CYTOKINES = {
@@ -22,6 +24,8 @@ CYTOKINES = {
     "tnf": (6.3, VOLUNTEERS, 1.4, ENDOTOXIN, 126.0),
     "il8": (2.8, VOLUNTEERS, 0.69, ENDOTOXIN, 56.0),
     "il10": (4.2, VOLUNTEERS, 0.80, ENDOTOXIN, 84.0),
+    "mcp1": (200.0, FREE, 0.7, KOUT, 4000.0),
+    "ifng": (5.0, FREE, 0.7, KOUT, 100.0),
 }
 
 driver = Component(
@@ -49,7 +53,7 @@ tolerance = Component(
 def cytokine_turnover(
     name: str, drive: str = "drive", drive_unit: str = CELLS, gain_value: float | None = None, gain_source: str = ""
 ) -> Component:
-    """Production and elimination of one cytokine ("il6", "tnf", "il8", "il10"), stimulated by the signal `drive`."""
+    """Production and elimination of one cytokine ("il6", "tnf", "il8", "il10", "mcp1", "ifng"), stimulated by the signal `drive`."""
     base, base_source, kout, kout_source, slope = CYTOKINES[name]
     gain_source = gain_source or "assumption: slope 60 (IL-6) or 20 per 1e9 cells, times the baseline"
 

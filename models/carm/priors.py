@@ -48,3 +48,28 @@ UNIT_INTERVAL = ("f_L", "h2")
 BETWEEN = {"k_BH": 0.4, "S": 0.7, "k_BT": 0.8, "gain_il6": 0.8}
 
 TIED = {"k_BP": ("k_BH", 0.4), "k_Ad": ("k_Td", 1.0)}
+
+DAY = 24.0
+
+# What the individual fit leaves out and the published outcomes may touch (tumour, T cells, response, CRS); all assumptions.
+OUTCOMES = {
+    "k_Ld": around(0.01, 1.0),
+    "k_Bd": around(math.log(2) / 24, 0.5),
+    "k_Hd": around(math.log(2) / 48, 0.6),
+    "k_Td": around(0.02 / DAY, 1.0),
+    "V0": around(math.pi / 6 * 60.0**3, 1.5),  # baseline SLD of 60 mm, log sd 0.5
+    "kg": around(0.007 / DAY, 0.6),
+    "c_kill": around(6000.0 / DAY, 1.0),
+    "gam": around(1e-4, 1.0),
+    "kT": around(50.0 / DAY, 1.0),
+    "V50": around(1e4, 1.0),
+    "pE": around(0.2 / DAY, 0.7),
+    "dE": around(0.05 / DAY, 0.7),
+    "A50": around(1e-3, 1.5),
+    "E_cap": around(100.0, 1.0),
+    "p_new": dist.Beta(1.0, 4.0),
+    "crs_il6": around(50.0, 1.5),
+    "crs_gap2": dist.HalfNormal(1.5),
+    "crs_gap3": dist.HalfNormal(1.5),
+    "crs_slope": dist.HalfNormal(1.5),
+}

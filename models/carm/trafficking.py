@@ -62,47 +62,62 @@ PARAMS = (
 HER2 = Covariate("HER2", "1", "HER2 immunohistochemistry score, 2 or 3", reference=3.0)
 
 
+def moves(y, k, antigen, perfusion=None):
+    """Every move but the return from the liver: cells `y` by state, rate constants `k` by name, the antigen factor and that of tumour perfusion."""
+    capture = k.k_BT * y.blood if perfusion is None else k.k_BT * perfusion * y.blood
+    return total(
+        flow("lung", "blood", k.k_LB * y.lung),
+        loss("lung", k.k_Ld * y.lung),
+        flow("blood", "liver", k.k_BH * y.blood),
+        flow("blood", "spleen", k.k_BP * y.blood),
+        flow("blood", "tumour", capture),
+        loss("blood", k.k_Bd * y.blood),
+        loss("liver", k.k_Hd * y.liver),
+        loss("spleen", k.k_Pd * y.spleen),
+        flow("tumour", "active", k.k_act * antigen * y.tumour),
+        loss("tumour", k.k_Td * y.tumour),
+        loss("active", k.k_Ad * y.active),
+    )
+
+
 def one_way(t, y, p, s):
     """Everything but the return from the liver."""
-    antigen = jnp.where(s.HER2 >= 3.0, 1.0, p.h2)
-    return total(
-        flow("lung", "blood", p.k_LB * y.lung),
-        loss("lung", p.k_Ld * y.lung),
-        flow("blood", "liver", p.k_BH * y.blood),
-        flow("blood", "spleen", p.k_BP * y.blood),
-        flow("blood", "tumour", p.k_BT * y.blood),
-        loss("blood", p.k_Bd * y.blood),
-        loss("liver", p.k_Hd * y.liver),
-        loss("spleen", p.k_Pd * y.spleen),
-        flow("tumour", "active", p.k_act * antigen * y.tumour),
-        loss("tumour", p.k_Td * y.tumour),
-        loss("active", p.k_Ad * y.active),
-    )
+    return moves(y, p, jnp.where(s.HER2 >= 3.0, 1.0, p.h2))
 
 
 def with_return(t, y, p, s):
     return total(one_way(t, y, p, s), flow("liver", "blood", p.k_HB * y.liver))
 
 
-def _component(name, params, rates_function):
+GIVES = (
+    Signal("cells_lung_liver", CELLS, "cells in lung and liver"),
+    Signal("cells_active", CELLS, "antigen-activated cells in the tumour"),
+)
+
+
+def component(name, params, rates_function, reads=(), covariates=HER2, text=__doc__):
+    """Six pools with the same dose route and the same signals, moved by `rates_function`."""
     return Component(
         name,
         states=STATES,
         params=params,
         rates=rates_function,
-        gives=(
-            Signal("cells_lung_liver", CELLS, "cells in lung and liver"),
-            Signal("cells_active", CELLS, "antigen-activated cells in the tumour"),
-        ),
+        reads=reads,
+        gives=GIVES,
         signals=lambda t, y, p, s: {"cells_lung_liver": y.lung + y.liver, "cells_active": y.active},
         doses=Dose("infusion", into={"lung": "f_L", "blood": "1 - f_L"}, unit=CELLS),
-        covariates=HER2,
-        text=__doc__,
+        covariates=covariates,
+        text=text,
     )
 
 
-recirculating = _component("trafficking", PARAMS, with_return)
-trafficking = _component("trafficking", tuple(p for p in PARAMS if p.name != "k_HB"), one_way)
+def without(*names):
+    """The parameters, less these."""
+    return tuple(p for p in PARAMS if p.name not in names)
+
+
+recirculating = component("trafficking", PARAMS, with_return)
+trafficking = component("trafficking", without("k_HB"), one_way)
 
 qpcr = Component(
     "qpcr",

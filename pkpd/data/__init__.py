@@ -4,6 +4,7 @@ from pkpd.data.codes import CODES
 from pkpd.data.cohort import Cohort
 from pkpd.data.elsewhere import data_file
 from pkpd.data.expand import expand_doses
+from pkpd.data.facts import Fact, Facts, read_facts
 from pkpd.data.read import Examined, check_records, examine, read_cohort
 from pkpd.data.vocabulary import Field, Vocabulary, vocabulary_of
 from pkpd.data.write import to_records, write_records
@@ -12,6 +13,8 @@ __all__ = [
     "CODES",
     "Cohort",
     "Examined",
+    "Fact",
+    "Facts",
     "Field",
     "Vocabulary",
     "check_records",
@@ -19,6 +22,7 @@ __all__ = [
     "examine",
     "expand_doses",
     "read_cohort",
+    "read_facts",
     "to_records",
     "vocabulary_of",
     "write_records",

@@ -9,12 +9,14 @@ from pkpd.inference.prior_findings import PriorCheck
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.run import sample
 from pkpd.inference.sample_summaries import sample_summaries
-from pkpd.inference.summaries import Detectable, DetectableJointly, MeanSd, PeakSummary, Responders, SummaryArm
+from pkpd.inference.summaries import Classes, Detectable, DetectableJointly, MeanSd, PeakSummary, Responders, SummaryArm
+from pkpd.inference.summary_influence import SummaryInfluence, summary_influence
 from pkpd.inference.summary_model import enough_draws, summary_error, summary_log_likelihood, summary_model
 from pkpd.inference.verdict import Verdict
 
 __all__ = [
     "Calibration",
+    "Classes",
     "Detectable",
     "DetectableJointly",
     "Fit",
@@ -26,6 +28,7 @@ __all__ = [
     "Responders",
     "Sampler",
     "SummaryArm",
+    "SummaryInfluence",
     "Verdict",
     "calibrate",
     "cohort_model",
@@ -37,6 +40,7 @@ __all__ = [
     "sample",
     "sample_summaries",
     "summary_error",
+    "summary_influence",
     "summary_log_likelihood",
     "summary_model",
 ]

@@ -173,4 +173,4 @@ def told(term: Any) -> str:
     """A term in words: its kind, observable, visits and patients."""
     where = f" of {term.observable}" if term.observable else ""
     when = f" at {', '.join(f'{t:g}' for t in term.visits)} h" if term.visits else ""
-    return f"{type(term).__name__}{where}{when} (n = {term.of})"
+    return f"{getattr(term, 'name', '') or type(term).__name__}{where}{when} (n = {term.of})"

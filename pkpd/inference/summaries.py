@@ -251,11 +251,15 @@ class MeanSd:
 
 @dataclass(frozen=True)
 class Responders:
-    """`count` of `of` patients responded; `probability(theta, f)` gives [M], in [0, 1], from parameters [M] and predictions [times, M] by observable."""
+    """`count` of `of` patients responded; `probability(theta, f)` gives [M], in [0, 1], from parameters [M] and predictions [times, M] by observable.
+
+    `name` says what a response is, for tables.
+    """
 
     probability: Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
     count: int
     of: int
+    name: str = ""
 
     observable, visits = None, ()
 
@@ -266,6 +270,47 @@ class Responders:
         some = next(iter(seen.f.values()))
         p = jnp.broadcast_to(self.probability(seen.theta, seen.f), some.shape[-1:])
         return counted(self.count, self.of, jnp.log(jnp.maximum(p, 1e-300)), jnp.log(jnp.maximum(1.0 - p, 1e-300)), seen.patient)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """How many patients fell in each of exclusive classes (grades, best responses): `counts` maps every class to a number of patients.
+
+    `probabilities(theta, f)` gives a mapping of the same classes to probabilities [M] that sum to 1, from parameters [M] and predictions [times, M] by
+    observable. Multinomial with p = mean over subjects; the patients of the arm are alike (one number for each covariate). `name` says what is classed.
+    """
+
+    probabilities: Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
+    counts: Mapping[str, int]
+    name: str = ""
+
+    observable, visits = None, ()
+
+    @property
+    def of(self) -> int:
+        return sum(self.counts.values())
+
+    def wrong(self) -> str | None:
+        bad = [f"{c}: {k}" for c, k in self.counts.items() if k < 0 or k != int(k)]
+        return f"{bad[0]} patients: a count is a whole number, 0 or more" if bad else None
+
+    def log_probabilities(self, seen: Seen) -> Any:
+        """log of the mean over subjects of each class's probability [classes], in the order of `counts`."""
+        if seen.patient is not None:
+            raise FitError(
+                "Classes count patients who are alike, and this arm lists covariates of each: give one number a covariate, or an arm a group."
+            )
+        found, some = self.probabilities(seen.theta, seen.f), next(iter(seen.f.values()))
+        missing = sorted(set(self.counts) ^ set(found))
+        if missing:
+            raise FitError(
+                f"The classes counted and those given a probability differ in '{missing[0]}'. {choices(missing[0], self.counts)}"
+            )
+        p = jnp.stack([jnp.broadcast_to(found[c], some.shape[-1:]) for c in self.counts])
+        return mean_log(jnp.log(jnp.maximum(p, 1e-300)))
+
+    def log_likelihood(self, seen: Seen) -> Any:
+        return multinomial(list(self.counts.values()), self.log_probabilities(seen))
 
 
 def _wrong_count(term: Any) -> str | None:
