@@ -60,7 +60,8 @@ def structure(model):
 
 
 def test_shipped_models():
-    """Inhibited or stimulated loss makes the own rate vary; neutrophils feed back; the rest is a chain, two or three compartments a loop."""
+    """Inhibited or stimulated loss makes the own rate vary; neutrophils feed back; the rest is a chain, two or three compartments a loop;
+    saturation, binding and tumours that grow make rates vary."""
     found = {m.name: (structure(m).linear, structure(m).cascade) for m in (getattr(classic, n) for n in classic.__all__ if "_I" not in n)}
     assert found == {
         "one_compartment_iv": (True, True),
@@ -72,6 +73,11 @@ def test_shipped_models():
         "one_compartment_transit": (True, True),
         "three_compartment_iv": (True, False),
         "three_compartment_oral": (True, False),
+        "effect_compartment": (True, True),
+        "tumour_wang": (True, True),
+        **dict.fromkeys(
+            ("michaelis_menten_iv", "michaelis_menten_oral", "tmdd_full", "tmdd_qss", "tumour_claret", "tumour_simeoni"), (False, False)
+        ),
     }
     assert [structure(getattr(classic, f"indirect_response_{k}")).cascade for k in ("I", "II", "III", "IV")] == [True, False, True, False]
     assert structure(carm.carm_blood_il6).cascade and not structure(carm.carm_blood_il6).linear
