@@ -61,7 +61,7 @@ def around(middle: float, sd: float = 1.0, between: float | None = 0.5):
 
 
 def problem(quick: bool) -> FitProblem:
-    draws = 500 if quick else 1000
+    draws = 500 if quick else 750
     return FitProblem(
         warfarin,
         read_cohort(records(data_file(FILE)), model=warfarin, units=UNITS, covariates=["WT"], name=FILE),
