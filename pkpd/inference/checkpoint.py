@@ -74,11 +74,16 @@ class Checkpoint:
             return None
         weights = {n.removeprefix("weight:"): jnp.asarray(v) for n, v in found.items() if n.startswith("weight:")}
         return Geometry(
-            jnp.asarray(found["mode"]), jnp.asarray(found["factor"]), weights, float(found["potential"]), jnp.asarray(found["information"])
+            jnp.asarray(found["mode"]),
+            jnp.asarray(found["factor"]),
+            weights,
+            float(found["potential"]),
+            jnp.asarray(found["information"]),
+            str(found["place"]),
         )
 
     def keep_geometry(self, geometry: Geometry, name: str = GEOMETRY) -> None:
-        values = {k: np.asarray(getattr(geometry, k)) for k in ("mode", "factor", "potential", "information")}
+        values = {k: np.asarray(getattr(geometry, k)) for k in ("mode", "factor", "potential", "information", "place")}
         _save(self.folder / name, values | {f"weight:{n}": np.asarray(w) for n, w in geometry.weights.items()})
 
     def chain(self, number: int) -> Kept | None:

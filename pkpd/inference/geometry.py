@@ -8,7 +8,7 @@ likelihood in them (for a censored row that of log Phi): no second derivatives o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -29,13 +29,14 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Mode z[D], factor L[D, D] with L L' = inverse information, the centring weights used [N], and -log density at the mode."""
+    """Where u = 0 stands z[D], factor L[D, D] with L L' = inverse information, the centring weights used [N], -log density there, and what place it is."""
 
     mode: Any
     factor: Any
     weights: dict[str, Any]
     potential: float
     information: Any
+    place: str = "the mode with spreads held"
 
 
 def find_geometry(space: Space, report: Report) -> Geometry:
@@ -49,15 +50,22 @@ def find_geometry(space: Space, report: Report) -> Geometry:
     return _there(tools, z, value, own)
 
 
-def geometry_at(space: Space, z: Any, weights: Mapping[str, Any]) -> Geometry:
-    """The metric at a point that is not looked for."""
+def geometry_at(space: Space, z: Any, weights: Mapping[str, Any], place: str) -> Geometry | None:
+    """The metric at a point that is not looked for; None where the density or the information there is not finite."""
     tools = _Tools.of(space)
-    return _there(tools, z, float(tools.value_grad(z, weights)[0]), dict(weights))
+    try:
+        return replace(_there(tools, z, float(tools.value_grad(z, weights)[0]), dict(weights)), place=place)
+    except FitError:
+        return None
 
 
 def _there(tools: _Tools, z: Any, value: float, weights: dict[str, Any]) -> Geometry:
     info = tools.information(z, weights)
-    factor = np.linalg.inv(np.linalg.cholesky(np.asarray(info))).T
+    factor = np.linalg.inv(np.linalg.cholesky(np.asarray(info))).T if np.all(np.isfinite(info)) else np.full(np.shape(info), np.nan)
+    if not (np.isfinite(value) and np.all(np.isfinite(factor))):
+        raise FitError(
+            f"{tools.space.problem.name}: the density or the information of the rows is not finite where the sampler would start."
+        )
     return Geometry(z, jnp.asarray(factor), weights, value, info)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pkpd.errors import FitError
+from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import Geometry, Report
 from pkpd.inference.nuts import CHUNK
 from pkpd.inference.problem import FitProblem, Sampler
@@ -30,13 +31,25 @@ def parts(problem: FitProblem, settings: Sampler) -> tuple[Sampler | None, Sampl
     return pilot, replace(settings, warmup=settings.warmup - chunks * CHUNK)
 
 
-def run_pilot(kernel: Kernel, geometry: Geometry, pilot: Sampler, seed: int, progress: bool, report: Report) -> Geometry:
-    """Sample shortly in the coordinates of the mode, and take weights, middle and metric from those draws."""
-    draws = run_nuts(kernel, geometry, pilot, seed + PILOT, progress, name="pilot")
+def run_pilot(
+    kernel: Kernel, geometry: Geometry, pilot: Sampler, seed: int, progress: bool, kept: Checkpoint | None, report: Report
+) -> Geometry:
+    """Sample shortly in the coordinates of the mode, and take weights, start and metric from those draws; the mode's where they tell nothing."""
+    draws = run_nuts(kernel, geometry, pilot, seed + PILOT, progress, kept, "pilot")
     if draws.stopped:
-        raise FitError("Interrupted before the warm-up ended: there are no draws yet. Run again, with fewer warm-up draws if need be.")
+        told = (
+            f"Run it again to go on: where it stands is kept in {kept.folder}."
+            if kept
+            else "Run again, with fewer warm-up draws if need be."
+        )
+        raise FitError(f"Interrupted before the warm-up ended: there are no draws yet. {told}")
     found = settled(kernel.space, geometry, draws.z.reshape(-1, draws.z.shape[-1]))
-    report(f"pilot: {draws.z.shape[0]} x {draws.z.shape[1]} draws, -log density at their middle {found.potential:.2f}")
+    if found is None:
+        report("pilot: its draws give no finite metric; the rest of the warm-up goes on in the coordinates of the mode")
+        return geometry
+    report(
+        f"pilot: {draws.z.shape[0]} x {draws.z.shape[1]} draws, {int(draws.stats['diverging'].sum())} diverged; -log density {found.potential:.2f}"
+    )
     return found
 
 

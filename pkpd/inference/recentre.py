@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 
 from pkpd.inference.cohort_model import prior_model
@@ -73,8 +74,8 @@ def _single(name: str, population: Any, sites: Mapping[str, Any], trace: dict, w
 
 
 def recentred(space: Space, z: Any, old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
-    """The same individual parameters z[D] in the sampler's coordinates of other weights."""
-    sites = space.constrain(z)
+    """The same individual parameters z[D] in the sampler's coordinates of other weights: all but the random effects stay as they are."""
     grouped = {f"raw_{'_'.join(g.names)}" for g in space.problem.population.correlation}
     new = usable(space, new)
-    return space.flatten(sites | {d.site: d.raw(new, d.site not in grouped) for d in drawn(space, z, old)})
+    moved = {d.site: d.raw(new, d.site not in grouped) for d in drawn(space, z, old)}
+    return ravel_pytree({**space.unconstrained(z), **moved})[0]

@@ -57,7 +57,7 @@ def _sampling(geometry: Geometry, draws: Draws) -> list[str]:
     centring, steps = in_words(geometry.weights), ", ".join(f"{x:.2g}" for x in draws.step_size)
     return [
         f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
-        f"NUTS step sizes after warm-up: {steps}; metric: Fisher information at the mode with spreads held, refined in warm-up.",
+        f"NUTS step sizes after warm-up: {steps}; metric: Fisher information at {geometry.place}, refined in warm-up.",
     ]
 
 

@@ -143,7 +143,8 @@ def _piloted(kernel: Kernel, geometry: Geometry, pilot: Sampler, seed: int, prog
     """The coordinates that a pilot finds, from the checkpoint where it has been run before."""
     found = kept.geometry(PILOTED) if kept is not None else None
     if found is None:
-        found = run_pilot(kernel, geometry, pilot, seed, progress, log.info)
+        place = Checkpoint(kept.folder / "pilot", kept.told) if kept is not None else None
+        found = run_pilot(kernel, geometry, pilot, seed, progress, place, log.info)
         if kept is not None:
             kept.keep_geometry(found, PILOTED)
     return found

@@ -11,7 +11,7 @@ whose raw_i has the least divergence from a normal law,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -24,6 +24,8 @@ from pkpd.inference.space import Space
 from pkpd.population.partly_centred import PartlyCentred
 
 GRID = np.linspace(0.0, 1.0, 21)
+TIE = 1e-6
+"""Divergence a subject below which two weights are the same."""
 
 
 def divergence(raw: np.ndarray, a: np.ndarray, log_s: np.ndarray, w: float) -> float:
@@ -45,46 +47,62 @@ def divergence(raw: np.ndarray, a: np.ndarray, log_s: np.ndarray, w: float) -> f
     return float(total)
 
 
-def best_weight(phi: np.ndarray, a: np.ndarray, log_s: np.ndarray) -> float:
-    """The weight of the grid with the least divergence."""
-    values = [divergence(w * a + np.exp((w - 1.0) * log_s) * (phi - a), a, log_s, w) for w in GRID]
-    return float(GRID[int(np.argmin(values))])
+def best_weight(phi: np.ndarray, a: np.ndarray, log_s: np.ndarray, old: float = 1.0) -> float:
+    """The weight of the grid with the least divergence; the old one where none is better, as where the spread is known."""
+    at = lambda w: divergence(w * a + np.exp((w - 1.0) * log_s) * (phi - a), a, log_s, w)  # noqa: E731
+    values = [at(w) for w in GRID]
+    best = int(np.argmin(values))
+    return float(GRID[best]) if at(old) - values[best] > TIE * phi.shape[1] else old
 
 
 def settled_weights(space: Space, z: np.ndarray, old: Mapping[str, Any]) -> dict[str, Any]:
-    """Weights [n] of every varying parameter from draws z [S, D] in coordinates of the weights `old`; those the user gave are kept."""
+    """Weights [N] from draws z [S, D] in coordinates of the old weights: those that are the user's are kept, the rest are one for all subjects."""
     parameters = space.problem.population.parameters
     free = {n for n in old if parameters[n].centred is None and parameters[n].shape is None}
+    names, effects = _effects(space, z, old)
     found = dict(old)
-    for names, phi, a, s in _effects(space, z, old, old):
-        found |= {n: w for n, w in _chosen(names, phi, a, s).items() if n in free}
-    for names, phi, a, s in _effects(space, z, old, found):  # in the order these weights put the effects in
-        found |= {n: w for n, w in _chosen(names, phi, a, s).items() if n in free}
-    n = len(space.problem.cohort.subjects)
-    return {k: jnp.broadcast_to(jnp.asarray(w, float), (n,)) for k, w in found.items()}
+    for _ in range(2):  # the second time in the order that the weights of the first put the effects in
+        for group, (phi, a, s) in zip(names, effects(found), strict=True):
+            found |= {n: w for n, w in _chosen(group, phi, a, s, old).items() if n in free}
+        found = as_arrays(found, len(space.problem.cohort.subjects))
+    return found
 
 
-def _chosen(names: tuple[str, ...], phi: np.ndarray, a: np.ndarray, s: np.ndarray) -> dict[str, float]:
-    return {n: best_weight(phi[:, :, j], a[:, :, j], np.log(s[:, :, j])) for j, n in enumerate(names)}
+def as_arrays(weights: Mapping[str, Any], n: int) -> dict[str, Any]:
+    """Every weight for each subject [N]."""
+    return {k: jnp.broadcast_to(jnp.asarray(w, float), (n,)) for k, w in weights.items()}
 
 
-def _effects(space: Space, z: np.ndarray, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Any]:
-    """(names, phi, a, s [S, n, k]) of each site, given the effects before each in the order of the weights `new`."""
+def _chosen(names: tuple[str, ...], phi: np.ndarray, a: np.ndarray, s: np.ndarray, old: Mapping[str, Any]) -> dict[str, float]:
+    mean = {n: float(np.mean(old[n])) for n in names}
+    return {n: best_weight(phi[:, :, j], a[:, :, j], np.log(s[:, :, j]), mean[n]) for j, n in enumerate(names)}
+
+
+def _effects(space: Space, z: np.ndarray, old: Mapping[str, Any]) -> tuple[list[tuple[str, ...]], Callable[[Mapping[str, Any]], list[Any]]]:
+    """The names of each site, and (phi, a, s [S, n, k]) of each as a function of weights: given the effects before each in their order."""
     names: list[tuple[str, ...]] = []
     _ = space.latent  # made outside what is compiled
 
-    def one(z: Any) -> list[Any]:
+    def one(z: Any, new: Mapping[str, Any]) -> list[Any]:
         found, n = drawn(space, z, old), len(space.problem.cohort.subjects)
         names[:] = [d.names for d in found]
         laws = [PartlyCentred(d.law.m, d.law.omega, d.law.chol, stacked(usable(space, new), d.names, n)) for d in found]
         return [(d.phi, *law.conditional(d.phi)) for d, law in zip(found, laws, strict=True)]
 
-    values = jax.jit(lambda x: jax.lax.map(one, x))(jnp.asarray(z))
-    return [(n, *map(np.asarray, v)) for n, v in zip(names, values, strict=True)]
+    through = jax.jit(lambda x, new: jax.lax.map(lambda one_z: one(one_z, new), x))
+    jax.eval_shape(through, z, dict(old))  # names are known from here on
+    return names, lambda new: [tuple(map(np.asarray, v)) for v in through(z, dict(new))]
 
 
-def settled(space: Space, geometry: Geometry, z: np.ndarray) -> Geometry:
-    """Geometry from a pilot's draws z [S, D]: weights from them, and the Fisher information at their middle in those coordinates."""
+def settled(space: Space, geometry: Geometry, z: np.ndarray) -> Geometry | None:
+    """Geometry from a pilot's draws z [S, D]: weights from them, and the Fisher information at the draw nearest their middle in those coordinates.
+
+    A middle by coordinates need be no place of the posterior, a draw is one. None where it has no information to give.
+    """
     weights = settled_weights(space, z, geometry.weights)
-    moved = jax.jit(lambda x: jax.lax.map(lambda one: recentred(space, one, geometry.weights, weights), x))(jnp.asarray(z))
-    return geometry_at(space, jnp.median(moved, axis=0), weights)
+    moved = jax.jit(lambda x: jax.lax.map(lambda one: recentred(space, one, geometry.weights, weights), x))(z)
+    moved = np.asarray(moved)[np.isfinite(moved).all(1)]
+    if not len(moved):
+        return None
+    away = (moved - np.median(moved, 0)) / (moved.std(0) + 1e-12)
+    return geometry_at(space, jnp.asarray(moved[np.argmin((away**2).sum(1))]), weights, "the middle of a pilot's draws")

@@ -35,25 +35,26 @@ class PartlyCentred(Distribution):
         return jnp.argsort(-self.w.mean(0))
 
     def _factor(self) -> tuple[Any, Any]:
-        """The order, and the Cholesky factor of the covariance in that order."""
+        """The order, and the Cholesky factor of the covariance in that order: from a QR, which does not square its condition."""
         order = self.order
-        rows = self.chol[order]
-        return order, self.omega[order][:, None] * jnp.linalg.cholesky(rows @ rows.T)
+        upper = jnp.linalg.qr(self.chol[order].T, mode="r")
+        return order, self.omega[order][:, None] * (upper * jnp.sign(jnp.diagonal(upper))[:, None]).T
 
     def effects(self, raw: Any) -> Any:
         """phi [n, k] of raw [n, k]."""
-        return self._walk(raw, lambda x, a, s, w: a + s ** (1.0 - w) * (x - w * a))[0]
+        return self._walk(raw, lambda x, a, s, w: (x - w * a) * s**-w)[0]
 
     def raw(self, phi: Any) -> Any:
         """raw [n, k] of phi [n, k]."""
-        return self._walk(phi, lambda x, a, s, w: x, lambda x, a, s, w: w * a + s ** (w - 1.0) * (x - a))[1]
+        _, z, a, s = self._walk(phi, lambda x, a, s, w: (x - a) / s)
+        return self.w * a + s**self.w * z
 
     def conditional(self, phi: Any) -> tuple[Any, Any]:
         """a [n, k] and s [n, k] of each effect given those before it."""
-        return self._walk(phi, lambda x, a, s, w: x)[2:]
+        return self._walk(phi, lambda x, a, s, w: (x - a) / s)[2:]
 
-    def _walk(self, given: Any, to_phi: Any, to_raw: Any = None) -> tuple[Any, Any, Any, Any]:
-        """phi, what `to_raw` makes of it, a and s, [n, k] each, effect after effect in the order."""
+    def _walk(self, given: Any, standard: Any) -> tuple[Any, Any, Any, Any]:
+        """phi, z = (phi - a) / s as `standard` makes it of what is given, a and s, [n, k] each, effect after effect in the order."""
         order, factor = self._factor()
         back = jnp.argsort(order)
         x, m, w = given[:, order], self.m[:, order], self.w[:, order]
@@ -61,16 +62,14 @@ class PartlyCentred(Distribution):
         for j in range(x.shape[1]):
             a = m[:, j] + sum((factor[j, i] * z[i] for i in range(j)), jnp.zeros(()))
             s = jnp.broadcast_to(factor[j, j], a.shape)
-            phi = to_phi(x[:, j], a, s, w[:, j])
-            z.append((phi - a) / s)
-            found.append((phi, to_raw(x[:, j], a, s, w[:, j]) if to_raw else phi, a, s))
-        phi, raw, a, s = (jnp.stack(part, -1)[:, back] for part in zip(*found, strict=True))
-        return phi, raw, a, s
+            z.append(standard(x[:, j], a, s, w[:, j]))
+            found.append((a + s * z[-1], z[-1], a, s))
+        phi, z, a, s = (jnp.stack(part, -1)[:, back] for part in zip(*found, strict=True))
+        return phi, z, a, s
 
     def log_prob(self, value: Any, intermediates: Any = None) -> Any:
-        phi = self.effects(value)
-        a, s = self.conditional(phi)
-        return jnp.sum(-0.5 * ((phi - a) / s) ** 2 - HALF_LOG_2PI - self.w * jnp.log(s))
+        _, z, _, s = self._walk(value, lambda x, a, s, w: (x - w * a) * s**-w)
+        return jnp.sum(-0.5 * z**2 - HALF_LOG_2PI - self.w * jnp.log(s))
 
     def log_scale(self) -> Any:
         """Sum of w log s over subjects and effects: what is added to this log density makes it that of standard normals."""

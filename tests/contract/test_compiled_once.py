@@ -1,4 +1,4 @@
-"""A fit compiles its programs once: a warm-up of more windows compiles nothing anew."""
+"""A fit compiles its programs once: a warm-up of more windows compiles nothing anew, and a pilot nothing that solves."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from tests.compiled import compiled
 
 def in_a_fit(**changes) -> int:
     """How many programs XLA compiles while the small problem is fitted."""
-    return compiled(lambda: sample(small.problem(), seed=5, progress=False, **changes))
+    return compiled(lambda: sample(small.problem(), seed=5, progress=False, chains=2, draws=50, **changes))
 
 
 def test_a_longer_warm_up_compiles_nothing_more_and_a_fit_few_programs():
-    """19 programs when this was written, of which those that solve: value and gradient, Jacobian, three of the sampler, predictions, curves, check."""
-    in_a_fit(chains=2, warmup=50, draws=50)  # small operations that any later fit of this process finds compiled
-    short, long = in_a_fit(chains=2, warmup=50, draws=50), in_a_fit(chains=2, warmup=400, draws=50)
-    assert 0 < short == long <= 25
+    """21 programs when this was written, of which those that solve: value and gradient, Jacobian, three of the sampler, predictions, curves, check.
+
+    A pilot (warm-up of 200 or more) adds what looks at its draws, of the prior only: the effects given those before, and the draws recentred.
+    """
+    in_a_fit(warmup=200)  # small operations that any later fit of this process finds compiled
+    short, longer, longest = in_a_fit(warmup=150), in_a_fit(warmup=200), in_a_fit(warmup=400)
+    assert 0 < short <= 25
+    assert longer == longest <= short + 2
