@@ -37,6 +37,8 @@ from pkpd.noise import endpoint_of
 from pkpd.population.shrink import KEPT
 
 CURVES, PRIOR = 120, 2000
+COORDINATES = "conditional"
+"""How the random effects of a correlated group are stored: each partly centred given those before it (decision 19)."""
 
 
 def assemble(
@@ -96,6 +98,7 @@ def assemble(
         "solver_check": check.to_json(),
         "provenance": json.dumps(provenance(problem, sampler, seed) | ({"sampler": approximation.settings} if approximation else {})),
         "report": json.dumps(report_facts(problem, geometry, draws, facts, failed, approximation)),
+        "coordinates": COORDINATES,
         **({"approximation": json.dumps(approximation.as_dict())} if approximation else {}),
     }
     return tree

@@ -160,7 +160,7 @@ class Program:
         return found
 
     def weights(self, z: Any, information: Any) -> dict[str, Any]:
-        """Centring weights by the rule of a fit, from the rows' information at z in centred coordinates."""
+        """Centring weights by the rule of a fit at its mode (no pilot), from the rows' information at z in centred coordinates."""
         diagonal, sites = np.diag(np.asarray(information)), self.space.constrain(z)
         found = {}
         for name in self.posterior.population.varying:

@@ -95,6 +95,7 @@ def load_fit(directory: str | Path, problem: FitProblem | None = None) -> Fit:
     fit = Fit(tree, problem)
     if problem is not None:
         _same(fit, problem)
+        _coordinates(fit, problem)
     return fit
 
 
@@ -107,6 +108,17 @@ def _same(fit: Fit, problem: FitProblem) -> None:
             raise FitError(
                 f"This fit was made with another {what} ({stored[:12]}, now {now[:12]}). Run the fit again, or load it without `problem`."
             )
+
+
+def _coordinates(fit: Fit, problem: FitProblem) -> None:
+    """Fits stored before decision 19 hold correlated effects in other coordinates: their rows would be predicted from the wrong ones."""
+    groups = problem.population.correlation
+    if groups and "coordinates" not in fit.tree.attrs:
+        names = ", ".join(n for g in groups for n in g.names)
+        raise FitError(
+            f"This fit was stored by an earlier pkpd, which kept the correlated effects of {names} in other coordinates. "
+            "Its tables and plots can be read without `problem`; run the fit again for what-ifs, forecasts and predictions."
+        )
 
 
 def _whole(path: Path, write: Any) -> None:

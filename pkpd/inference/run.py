@@ -44,7 +44,8 @@ def sample(
 ) -> Fit:
     """Fit a problem with NUTS: start at typical values, find the mode with spreads held, take the Fisher metric there, sample, label, judge.
 
-    The first half of a warm-up of 200 draws or more is a pilot, from which centring weights and metric are taken anew for the rest.
+    The first half of a warm-up of 200 draws or more is a pilot, from which centring weights and metric are taken anew for the rest; there is none
+    where no centring weight is left to be chosen (nothing varies between subjects, or each weight was given).
 
     `seed` is required; `sampler` or its fields (`chains=`, `draws=`, ...) replace the problem's settings. Needs float64.
     Ctrl-C keeps the draws made so far. `checkpoint` is a folder that keeps where the fit stands, every few seconds: the same call after an interruption,
@@ -75,7 +76,7 @@ def sample(
     log.info("solver: %s (%s)", problem.predictor.chosen.name, problem.predictor.chosen.reason)
     priors = tell(checked_prior(problem, seed))
     pilot, rest = parts(problem, settings)
-    found_in = {"coordinates": "pilot" if pilot else "mode"}
+    found_in = {"coordinates": "pilot"} if pilot else {}
     kept = Checkpoint(checkpoint, facts(problem, settings, seed) | found_in) if checkpoint is not None else None
     geometry = _geometry(space, kept)
     if problem.summaries:

@@ -93,7 +93,7 @@ def _beta(site: str, prior: Any, shared: Mapping[str, Any]) -> Any:
 
 
 def group(names: tuple[str, ...], concentration: float, omegas: list[Any], means: list[Any], n: int, weights: Mapping[str, Any]) -> dict:
-    """phi [n] of each name of a correlated group: raw_i joined by the Cholesky factor of an LKJ correlation, each name with its own weight."""
+    """phi [n] of each name of a correlated group: each partly centred given those before it, under an LKJ correlation."""
     label, omega = "_".join(names), jnp.stack(omegas)
     chol: Any = numpyro.sample(f"chol_{label}", dist.LKJCholesky(len(names), concentration))
     corr = chol @ chol.T

@@ -9,7 +9,8 @@ of which the deterministic `lambda_<param>` [S] is made.
 `raw_<param>` is the sampler's own coordinate: with centring weight w,
     raw_i ~ N(w m_i, omega^w),  phi_i = m_i + omega^(1-w) (raw_i - w m_i)
 so w = 1 is centred, w = 0 non-centred, and the law of phi_i is N(m_i, omega) for any w (Papaspiliopoulos et al. 2007, Stat Sci 22:59; Gorinova et al. 2020).
-A correlated group does the same column by column, its raw_i joined by the correlation's Cholesky factor; each parameter keeps its own w.
+A correlated group does the same one effect after another, those with large weights first: m_i and omega are then the mean and spread of phi_i given
+the effects before it (`partly_centred.py`); each parameter keeps its own w.
 With subpopulations (`mixture.py`) besides `share_2` and `shift_<param>_<k>`; `<param>_i` is then told for the subject's own kind.
 """
 

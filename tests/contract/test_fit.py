@@ -5,9 +5,11 @@ import json
 import numpy as np
 import numpy.testing as npt
 import pytest
+import xarray as xr
 
 from pkpd import FitError, Solver, load_fit, sample, solver_check
 from pkpd.diagnostics.loo import leave_one_out
+from pkpd.inference.fit import Fit, _coordinates
 from pkpd.inference.reweigh import log_likelihoods, reweigh
 from pkpd.solve.native import build
 from tests import small
@@ -90,6 +92,18 @@ def test_a_fit_is_refused_with_another_model_or_data(tmp_path):
     object.__setattr__(other, "cohort", read_cohort(changed, model=one_compartment_iv, units=small.UNITS))
     with pytest.raises(FitError, match=r"This fit was made with another data \(.*\)\. Run the fit again, or load it without `problem`\."):
         load_fit(tmp_path, problem=other)
+
+
+def test_correlated_effects_stored_in_earlier_coordinates_are_not_predicted_from():
+    tree = xr.DataTree.from_dict({"/": xr.Dataset()})
+    problem = small.problem(population=small.population(correlation=("CL", "V")))
+    with pytest.raises(
+        FitError, match=r"stored by an earlier pkpd, which kept the correlated effects of CL, V in other coordinates\..* run the fit again"
+    ):
+        _coordinates(Fit(tree, problem), problem)
+    _coordinates(Fit(tree, problem), small.problem())
+    tree.attrs["coordinates"] = small.fit().tree.attrs["coordinates"]
+    _coordinates(Fit(tree, problem), problem)
 
 
 def test_the_seed_is_required_and_whole():

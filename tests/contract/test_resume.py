@@ -51,6 +51,32 @@ def test_a_crash_in_warm_up_or_while_drawing_changes_no_draw(tmp_path, monkeypat
     xr.testing.assert_identical(resumed.tree["sample_stats"].to_dataset(), whole.tree["sample_stats"].to_dataset())
 
 
+@pytest.mark.slow
+def test_a_crash_in_or_after_the_pilot_changes_no_draw(tmp_path, monkeypatch):
+    """The pilot of 200 warm-up draws has 4 chunks, what follows 4 of warm-up and 2 of draws."""
+    settings = {"seed": 5, "progress": False, "warmup": 200, "draws": 50}
+    whole = sample(small.problem(), **settings)
+    monkeypatch.setattr(chain, "EVERY", 0.0)
+    place, keep = tmp_path / "unfinished", Checkpoint.keep_chain
+    for folder, crash in (("pilot", 1), ("pilot", 3), ("unfinished", 2), ("unfinished", 5)):
+
+        def kept(self, number, done, *rest, folder=folder, crash=crash):
+            keep(self, number, done, *rest)
+            if done == crash and self.folder.name == folder:
+                raise Killed
+
+        monkeypatch.setattr(Checkpoint, "keep_chain", kept)
+        monkeypatch.setattr(
+            chain.Chain, "_keep", lambda self, n, at, walk, d: (self.checkpoint.keep_chain(n, at, walk, d.rows, d.divergent), (0, 0))[1]
+        )
+        with pytest.raises(Killed):
+            sample(small.problem(), checkpoint=place, **settings)
+    monkeypatch.setattr(Checkpoint, "keep_chain", keep)
+    resumed = sample(small.problem(), checkpoint=place, **settings)
+    for name in ("CL", "omega_V", "raw_CL", "sigma_cp"):
+        np.testing.assert_array_equal(resumed.tree["posterior"][name], whole.tree["posterior"][name])
+
+
 def test_another_fit_is_set_aside_with_a_sentence(tmp_path, caplog):
     place = tmp_path / "unfinished"
     Checkpoint(place, {"seed": 1, "data": {"sha256": "a"}})
