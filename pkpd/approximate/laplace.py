@@ -101,6 +101,11 @@ def descend(surface: PosteriorSurface, start: np.ndarray | None = None) -> Desce
 
 def root_of(curvature: np.ndarray) -> np.ndarray:
     """R [P, P] with R R' the inverse of half the curvature of -2 log density; eigenvalues by size, at least `LEAST`."""
+    if not np.all(np.isfinite(curvature)):
+        raise FitError(
+            "The curvature of the posterior at its marginal mode is not finite, so no normal law can be put there. Sample the problem (pkpd.sample), "
+            "or look at the subjects whose predictions fail there (pkpd.prior_check)."
+        )
     values, vectors = np.linalg.eigh(0.5 * curvature)
     return vectors / np.sqrt(np.maximum(np.abs(values), LEAST))
 

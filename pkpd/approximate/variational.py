@@ -24,6 +24,7 @@ from pkpd.inference.space import Space
 from pkpd.solve.choose import waiting
 
 log = logging.getLogger("pkpd")
+FEWEST_STEPS = 8
 
 
 def variational(problem: FitProblem, *, seed: Any, steps: int = 400, draws: int = 1000, inner: int = 16) -> Fit:
@@ -40,6 +41,10 @@ def variational(problem: FitProblem, *, seed: Any, steps: int = 400, draws: int 
     >>> variational(problem, seed=1).verdict.headline                                      # doctest: +SKIP
     """
     checked("variational", seed=seed, steps=steps, draws=draws, inner=inner)
+    if steps < FEWEST_STEPS:
+        raise FitError(
+            f"variational(..., steps={steps}): at least {FEWEST_STEPS} are needed, so that the bound can be seen to rise or to rest."
+        )
     if problem.summaries:
         raise FitError(f"{problem.name}: variational does not take published summaries. Sample the problem with pkpd.sample.")
     problem = replace(problem, solver=waiting(problem.solver))

@@ -27,15 +27,24 @@ def fit_and_write(problem: FitProblem, settings: Settings) -> int:
         unfinished = place.expanduser().with_name(f".{place.name}.unfinished")
         fit = sample(problem, seed=seed, checkpoint=unfinished, **settings.sampler)
         fit.save(draft)
-        if fit.verdict.converged:
-            shutil.rmtree(unfinished, ignore_errors=True)
-        elif unfinished.exists():
-            log.info("kept in %s: the same command, with more --draws, goes on from here", unfinished)
+        _tidy(unfinished, fit, log)
         runs = _what_if(problem, fit, draft, log)
         log.info("drawing the report")
         write_report(fit, draft, what_if=runs)
     tell(fit.verdict, place)
     return NOT_CONVERGED if not (fit.verdict.converged or settings.quick) else DONE
+
+
+def _tidy(unfinished: Path, fit: Any, log: Any) -> None:
+    """Remove the checkpoint of a fit that converged; a draft has none, and leaves that of an unfinished fit of the same folder alone."""
+    if not unfinished.exists():
+        return
+    if "approximation" in fit.tree.attrs:
+        log.info("an unfinished fit stays in %s: the command without --quality draft goes on from there", unfinished)
+    elif fit.verdict.converged:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    else:
+        log.info("kept in %s: the same command, with more --draws, goes on from here", unfinished)
 
 
 def tell(verdict: Any, folder: Path) -> None:

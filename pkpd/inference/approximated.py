@@ -39,9 +39,14 @@ class Approximation:
     warned: tuple[tuple[str, str, str], ...] = ()
 
     @property
+    def good_k(self) -> float:
+        """Pareto-k up to which this many draws can be trusted: min(0.7, 1 - 1 / log10 S) (Vehtari et al. 2024, section 3.2.4)."""
+        return min(GOOD_K, 1.0 - 1.0 / float(np.log10(max(self.proposals - self.failed, 11))))
+
+    @property
     def usable(self) -> bool:
-        """Pareto-k at most 0.7 (or equal weights), and at least 100 effective draws."""
-        return (self.pareto_k is None or self.pareto_k <= GOOD_K) and self.ess >= FEWEST
+        """Pareto-k at most `good_k` (or equal weights), and at least 100 effective draws."""
+        return (self.pareto_k is None or self.pareto_k <= self.good_k) and self.ess >= FEWEST
 
     @property
     def tail(self) -> str:
@@ -50,7 +55,7 @@ class Approximation:
             return "all weights equal"
         if not np.isfinite(self.pareto_k):
             return "no Pareto-k can be fitted to the weights, so few draws carry any"
-        return f"Pareto-k {self.pareto_k:.2f} ({'good: at most' if self.pareto_k <= GOOD_K else 'above'} {GOOD_K:g})"
+        return f"Pareto-k {self.pareto_k:.2f} ({'good: at most' if self.pareto_k <= self.good_k else 'above'} {self.good_k:.2g})"
 
     @property
     def sentences(self) -> list[str]:
@@ -92,7 +97,7 @@ class Approximation:
         steps = [step for _, _, step in warnings]
         if not self.usable:
             headline = f"NOT CONVERGED: an approximation ({self.method}) that must not be used as the posterior: {numbers}."
-            reason = f"The posterior has no such shape that {self.method} can follow it: {numbers}; at most {GOOD_K:g} and at least {FEWEST:.0f} are needed."
+            reason = f"{self.method} cannot follow the posterior's shape: {numbers}; at most {self.good_k:.2g} and {FEWEST:.0f} at least are needed."
             return Verdict(False, headline, (reason, *full), (f"Do not use its numbers: {INSTEAD}", *steps), told)
         if self.left < ESS:
             warnings.append(self._short())

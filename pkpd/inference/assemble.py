@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from pkpd.inference.approximated import Approximation
@@ -102,6 +103,11 @@ def assemble(
         **({"approximation": json.dumps(approximation.as_dict())} if approximation else {}),
     }
     return tree
+
+
+def population_summary(space: Space, geometry: Geometry, draws: Draws) -> pd.DataFrame:
+    """The summary that the verdict goes by, before anything else is predicted."""
+    return summarise(_posterior(space.problem, _sites(space, geometry, draws.z)), space.problem.population_sites)
 
 
 def _sites(space: Space, geometry: Geometry, z: np.ndarray) -> dict[str, np.ndarray]:

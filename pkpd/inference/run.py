@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from pkpd.errors import FitError
-from pkpd.inference.assemble import assemble
+from pkpd.inference.assemble import assemble, population_summary
 from pkpd.inference.centring import in_words
 from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.checkpoint import PILOTED, Checkpoint
@@ -22,10 +21,9 @@ from pkpd.inference.pilot import parts, run_pilot
 from pkpd.inference.prior_check import checked_prior, tell
 from pkpd.inference.problem import FitProblem, Sampler
 from pkpd.inference.provenance import facts
-from pkpd.inference.quality import MEANING, finer, raised, until_enough
+from pkpd.inference.quality import MEANING, finer, raised, until_enough, worst
 from pkpd.inference.sample import Draws, Kernel, run_nuts
 from pkpd.inference.space import Space
-from pkpd.population.shrink import of_subjects
 from pkpd.solve.choose import waiting
 
 log = logging.getLogger("pkpd")
@@ -65,7 +63,7 @@ def sample(
     settings = replace(sampler or problem.sampler, **changes)
     log.info("%s", MEANING[settings.quality])
     if settings.quality == "draft":
-        return _draft(problem, settings, seed)
+        return _draft(problem, settings, seed, sorted(set(changes) - {"quality", "draws"}), checkpoint)
     if settings.quality == "final":
         settings, problem = raised(settings), replace(problem, solver=finer(problem.solver))
     problem = replace(problem, solver=waiting(problem.solver))
@@ -96,8 +94,11 @@ def sample(
     return Fit(tree, problem)
 
 
-def _draft(problem: FitProblem, settings: Sampler, seed: int) -> Fit:
-    """Laplace, or Pathfinder through all unknowns where random effects cannot be integrated out."""
+def _draft(problem: FitProblem, settings: Sampler, seed: int, unused: list[str], checkpoint: Any) -> Fit:
+    """Laplace, or Pathfinder through all unknowns where random effects cannot be integrated out; what was asked for and is not used is told."""
+    unused = [*unused, *(["checkpoint"] if checkpoint is not None else [])]
+    if unused:
+        log.info("a draft is no run of NUTS: %s not used", ", ".join(unused) + (" is" if len(unused) == 1 else " are"))
     from pkpd.approximate.laplace import integrated, laplace  # not at import time: it stands on what this package holds
     from pkpd.approximate.pathfinder import pathfinder
 
@@ -120,8 +121,8 @@ def _drawn(
     if settings.quality != "final":
         return run(settings, kept), settings
     space = kernel.space
-    common = np.array([not of_subjects(n) for n in space.labels()])
-    return until_enough(run, settings, common, kept, lambda path: Checkpoint(path, facts(space.problem, settings, seed)), log.info)
+    mixing = lambda draws: worst(population_summary(space, geometry, draws))  # noqa: E731
+    return until_enough(run, settings, mixing, kept, lambda path: Checkpoint(path, facts(space.problem, settings, seed)), log.info)
 
 
 def _geometry(space: Space, kept: Checkpoint | None) -> Geometry:

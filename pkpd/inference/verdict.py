@@ -94,7 +94,10 @@ def _mixing(summary: pd.DataFrame, stats: xr.Dataset, modes: str, enough: float)
     """What of R-hat, effective sample size and E-BFMI falls short, and what to do about it."""
     reasons, steps = [], []
     poor = summary[~(summary["rhat"] <= RHAT)]
-    if len(poor):
+    if stats.sizes.get("chain", 2) == 1:
+        reasons.append("A single chain has no R-hat: nothing says that another would find the same.")
+        steps.append("Run at least 2 chains (4 are usual).")
+    elif len(poor):
         reasons.append(f"R-hat above {RHAT} for {_worst(poor, 'rhat', True)}.")
         steps.append(f"{modes} {MODES}" if modes else DISAGREE)
     low = summary.assign(ess=summary[["ess_bulk", "ess_tail"]].min(axis=1))
