@@ -28,6 +28,7 @@ from pkpd import (
     SummaryInfluence,
     cells,
     day,
+    fixed,
     infusion,
     logit_normal,
     lognormal,
@@ -63,7 +64,10 @@ def population() -> Population:
         kind = logit_normal if name in (*priors.UNIT_INTERVAL, "p_new") else lognormal
         return kind(PRIORS[name], between=dist.HalfNormal(SPREAD[name]) if name in SPREAD else None)
 
-    return Population(**{name: spec(name) for name in PRIORS}, **{name: tied(other, times) for name, (other, times) in priors.TIED.items()})
+    size = fixed(carm_outcomes.typical["V0"], between=priors.V0_BETWEEN, source="assumption: 60 mm, log sd of SLD 0.5 between patients")
+    return Population(
+        V0=size, **{name: spec(name) for name in PRIORS}, **{name: tied(other, times) for name, (other, times) in priors.TIED.items()}
+    )
 
 
 def severe(theta, f):
