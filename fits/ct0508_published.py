@@ -125,7 +125,7 @@ def influence(seed: int = 1, n: int = 6000, regimen: str = "once") -> SummaryInf
 
 
 def relaxed(told: SummaryInfluence) -> SummaryInfluence:
-    """The same with `Responders(stable, 4, 9)` in the place of the classes of 3+: nothing is assumed of the five who were not stable."""
+    """The same with `Responders(stable, 4, 9)` in the place of the classes of 3+: nothing is said of the other five, not even that none responded."""
     (term,) = GROUPS["response 3+"]
     observed, law = told.counts[f"{term}: SD"]
     return replace(told, log_terms=np.where(np.array(told.names) == term, law[:, [observed]], told.log_terms))

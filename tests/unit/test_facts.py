@@ -53,6 +53,14 @@ def test_no_denominator_and_no_unit_that_is_not_in_the_source(facts):
         facts["dlt"].interval95()
 
 
+def test_the_page_shows_no_unit_where_none_is_given(facts, root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "docs"))
+    from fact_pages import told
+
+    shown = {name: told(facts[name]) for name in ("dlt", "related_sae", "objective_responses", "age_median", "prior_anti_her2_percent")}
+    assert list(shown.values()) == ["0", "5", "0 patients", "58 years (45 to 81)", "85.7 percent of 7"]
+
+
 def test_derived_numbers_are_derived_again(facts):
     assert {f.name for f in facts.values() if f.kind == "interval"} == INTERVALS
     for f in (facts[name] for name in INTERVALS):
