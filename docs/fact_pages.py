@@ -31,4 +31,4 @@ def told(f: Fact) -> str:
     if f.kind == "text":
         return str(f.value)
     span = f" ({f.low:g} to {f.high:g})" if f.low is not None else ""
-    return f"{f.value:g} {f.unit}{span}{f' of {f.n}' if f.n else ''}"
+    return f"{f.value:g} {f.unit}".rstrip() + span + (f" of {f.n}" if f.n else "")

@@ -2,7 +2,7 @@
 
     python data/carm_phase1_simulated/generate.py            writes records.csv and truth.json beside this file
 
-Population values are drawn once from the literature priors (models/carm/priors.py) with the committed seed, never set to their medians: a fit that
+Population values are drawn once from the priors (models/carm/priors.py: assumptions) with the committed seed, never set to their medians: a fit that
 learns nothing would otherwise look right. They are drawn again only if no patient is ever detectable in blood. `study(seed)` makes other studies of
 the same design, for coverage.
 """

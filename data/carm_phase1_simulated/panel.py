@@ -5,7 +5,8 @@ it.
 
 Design as in generate.py (14 patients, two regimens). Beside blood copies and IL-6: TNF, IL-8, IL-10 with two assay batches; blood on days 14 and 28
 as detected or not; biopsies before, at 168 and at 648 h; tumour size at 0, 8 and 16 weeks with its RECIST class; the grade of CRS. Population values
-are drawn once from the priors with the committed seed, again only if blood is never detectable. What generate.py writes stays as it is.
+are drawn once from the priors with the committed seed. Rule for redraws: again only if no blood sample of any patient is detected (above the LOD), for
+no other reason; panel_truth.json says which draw it is. What generate.py writes stays as it is.
 """
 
 import json
@@ -36,27 +37,37 @@ CYTOKINES = {f"base_{c}": priors.around(carm_study.typical[f"base_{c}"], 1.0) fo
 CYTOKINES |= {f"kout_{c}": priors.around(carm_study.typical[f"kout_{c}"], 0.7) for c in PANEL[1:]}
 CYTOKINES |= {f"gain_{c}": priors.around(v, 1.5) for c, v in GAINS.items()}
 PRIORS = priors.PRIORS | priors.OUTCOMES | CYTOKINES
-BETWEEN = {"k_BH": 0.4, "S": 0.7, "k_BT": 0.8, "V0": 1.5}  # V0: baseline SLD of log sd 0.5
-SLOPES = 0.8  # one effect shared by the gains of all cytokines
+PLACES = [*PRIORS]
+PLACES.insert(PLACES.index("kg"), "V0")  # fixed; its place among the random keys stays, so that no other value depends on it
+BETWEEN = {"k_BH": 0.4, "S": 0.7, "k_BT": 0.8, "V0": priors.V0_BETWEEN}
+TYPICAL_V0 = carm_study.typical["V0"]  # fixed: V0 varies between patients alone
+SLOPES = 0.8  # sd of one effect shared by the gains of all cytokines
+LOADINGS = dict.fromkeys(PANEL, 1.0)  # ln gain_c of a patient = ln gain_c + loading_c x shared effect (assumption: the same for all)
 OUTSIDE = ("p_new", "crs_il6", "crs_gap2", "crs_gap3", "crs_slope")  # parameters of what is read off the model
 
 
-def study(seed: int) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Records of one simulated study and the population values behind them."""
+def study(seed: int) -> tuple[pd.DataFrame, dict[str, float], int]:
+    """Records of one simulated study, the population values behind them, and how often they were drawn."""
     key = jax.random.PRNGKey(seed)
     for attempt in range(100):
-        keys = jax.random.split(jax.random.fold_in(key, attempt), len(PRIORS))
-        truth = {n: float(p.sample(k)) for k, (n, p) in zip(keys, PRIORS.items(), strict=True)}
+        keys = jax.random.split(jax.random.fold_in(key, attempt), len(PLACES))
+        truth = {n: float(PRIORS[n].sample(k)) if n in PRIORS else TYPICAL_V0 for k, n in zip(keys, PLACES, strict=True)}
         records = reported(np.random.default_rng([seed, attempt]), truth)
-        if ((records["DVID"] == "car_dna") & (records["CENS"] == 0)).any():
-            return records, truth
+        if detected(records).any():
+            return records, truth, attempt + 1
     raise RuntimeError("blood was never detectable in 100 draws from the priors")
+
+
+def detected(records: pd.DataFrame) -> pd.Series:
+    """Blood above the LOD, quantified or not, or a yes on a detection-only day."""
+    copies = (records["DVID"] == "car_dna") & ((records["CENS"] == 0) | (records["LIMIT"] != "."))
+    return copies | ((records["DVID"] == "detect") & (pd.to_numeric(records["DV"], errors="coerce") == 1))
 
 
 def individual(rng, truth: dict[str, float], n: int) -> dict[str, np.ndarray]:
     spread = {name: np.exp(sd * rng.normal(size=n)) for name, sd in BETWEEN.items()}
-    shared = np.exp(SLOPES * rng.normal(size=n))
-    spread |= {f"gain_{c}": shared for c in PANEL}
+    shared = SLOPES * rng.normal(size=n)
+    spread |= {f"gain_{c}": np.exp(loading * shared) for c, loading in LOADINGS.items()}
     theta = {name: value * spread.get(name, np.ones(n)) for name, value in truth.items() if name not in OUTSIDE}
     return theta | {name: times * theta[other] for name, (other, times) in priors.TIED.items()}
 
@@ -91,13 +102,12 @@ def reported(rng, truth: dict[str, float]) -> pd.DataFrame:
     plain = table.assign(DVID=np.where(table["EVID"] == 0, "car_dna", ""))  # every observable is predicted at every row, whatever its name
     f = simulate(carm_study, plain, individual(rng, truth, len(patients)), units={"TIME": "h", "AMT": "1e9 cells"}).reset_index(drop=True)
     peak = f["il6"].where(table["DVID"] == "grid").groupby(table["ID"]).max()
-    start = f["sld"].groupby(table["ID"]).first()
     last = table[table["DVID"] == "biopsy_car"]["TIME_H"] == 168.0
     lod = 0.01 * float(f["biopsy_car"][last.index[last]].median())  # of the 168 h signal: so that some biopsies are censored
-    rows = [
-        row for kind in table["DVID"].unique() for row in _measured(rng, kind, table[table["DVID"] == kind], f, truth, peak, start, lod)
-    ]
+    rows = [row for kind in table["DVID"].unique() for row in _measured(rng, kind, table[table["DVID"] == kind], f, truth, peak, lod)]
     named = pd.DataFrame(rows).set_index("row").sort_index()
+    scans = table["DVID"] == "recist"
+    named.loc[scans, "DV"] = [f"{c:g}" for c in _classes(rng, table.assign(DV=named["DV"]), truth["p_new"])]
     return table.join(named, how="inner").assign(MDV=lambda t: (t["EVID"] != 0).astype(int), LABEL="simulated")
 
 
@@ -106,9 +116,7 @@ def _row(i, dv, cens=0, limit=".", lloq=".", uloq=".") -> dict:
     return {"row": i, "DV": shown(dv), "CENS": cens, "LIMIT": shown(limit), "LLOQ": shown(lloq), "ULOQ": shown(uloq)}
 
 
-def _measured(
-    rng, kind: str, rows: pd.DataFrame, f: pd.DataFrame, truth: dict, peak: pd.Series, start: pd.Series, lod: float
-) -> list[dict]:
+def _measured(rng, kind: str, rows: pd.DataFrame, f: pd.DataFrame, truth: dict, peak: pd.Series, lod: float) -> list[dict]:
     """What the laboratory or the reader reports of the rows of one kind."""
     if kind == "grid":
         return []
@@ -124,7 +132,7 @@ def _measured(
     if kind == "sld":
         return [_row(i, max(y, 5.0), int(y < 5.0), lloq=5.0) for i, y in noisy(kind).items()]
     if kind == "recist":
-        return [_row(i, float(c)) for i, c in zip(rows.index, _classes(rng, rows, f, truth, start), strict=True)]
+        return [_row(i, ".") for i in rows.index]  # from the sizes, once they are measured
     if kind == "crs":
         p = np.asarray(
             of_each_grade(np.log(peak.to_numpy()), truth["crs_slope"], np.log(truth["crs_il6"]), truth["crs_gap2"], truth["crs_gap3"])
@@ -145,13 +153,13 @@ def _cytokine(i, y: float, low: float, high: float) -> dict:
     return _row(i, min(max(y, low), high), int(y < low) - int(y > high), lloq=low, uloq=high)
 
 
-def _classes(rng, rows: pd.DataFrame, f: pd.DataFrame, truth: dict, start: pd.Series) -> list[int]:
-    """1 response, 2 stable, 3 progression against the size before treatment; a new lesion stays."""
-    found, new = [], {}
-    for i, number in rows["ID"].items():
-        ratio = np.log(f.loc[i, "sld"] / start[number]) + np.sqrt(2) * SIGMA["sld"] * rng.normal()
-        new[number] = new.get(number, False) or rng.uniform() < truth["p_new"]
-        found.append(3 if new[number] or ratio >= np.log(1.2) else 1 if ratio <= np.log(0.7) else 2)
+def _classes(rng, table: pd.DataFrame, p_new: float) -> list[int]:
+    """1 response, 2 stable, 3 progression, from the size measured at the same visit against that before treatment; new lesions with p_new in each row."""
+    size = table[table["DVID"] == "sld"].assign(DV=lambda t: t["DV"].astype(float)).set_index(["ID", "TIME_H"])["DV"]
+    found = []
+    for number, time in table[table["DVID"] == "recist"][["ID", "TIME_H"]].itertuples(index=False):
+        ratio = size[number, time] / size[number, PRE_DOSE_H]
+        found.append(3 if rng.uniform() < p_new or ratio >= 1.2 else 1 if ratio <= 0.7 else 2)
     return found
 
 
@@ -180,12 +188,13 @@ def summary(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    records, truth = study(SEED)
+    records, truth, draws = study(SEED)
     records.to_csv(HERE / "panel_records.csv", index=False)
     summary(records).to_csv(HERE / "panel_summary.csv", index=False)
     spread = {f"omega_{n}": sd for n, sd in BETWEEN.items()} | {"omega_gains": SLOPES} | {f"sigma_{n}": sd for n, sd in SIGMA.items()}
     note = "SIMULATED study: population values drawn from the priors with this seed; not CT-0508 data"
-    text = json.dumps({"label": note, "seed": SEED, "values": truth | spread}, indent=2)
+    spread |= {f"loading_gain_{c}": x for c, x in LOADINGS.items()}
+    text = json.dumps({"label": note, "seed": SEED, "draw": draws, "values": truth | spread}, indent=2)
     (HERE / "panel_truth.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -2,8 +2,8 @@
 
     python data/cart_stein_simulated/generate.py            writes records.csv and truth.json beside this file
 
-Population values are drawn once from the priors of fits/cart_stein.py with the committed seed, never set to their medians; each patient's parameters
-vary around them.
+Typical values are drawn once from the priors of fits/cart_stein.py with the committed seed, never set to their medians and never drawn again; each
+patient's parameters vary around them. The omegas and sigma are set: the spreads transcribed from Stein 2019, which are the centres of their priors in the fit.
 """
 
 import json

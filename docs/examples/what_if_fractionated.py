@@ -53,7 +53,7 @@ PEAK, DETECTED = 500.0, 50.0  # pg/mL of IL-6 that one would not want to pass, c
 
 
 def problem():
-    """The flagship's problem: its priors are those of the literature, its data are simulated and not used here."""
+    """The flagship's problem: its priors are assumptions, anchored in the literature, its data are simulated and not used here."""
     return fit_problem(DATA / "records.csv", {}, quick=True)
 
 

@@ -1,6 +1,6 @@
 """CAR-macrophages with everything a trial looks at: blood, cytokines, biopsies, tumour size, T cells; and a place for pembrolizumab.
 
-    trafficking            as carm_trafficking, with capture k_BT g(V), g = (V/V0)^(2/3), and activation k_act x antigen (the HER2 gate)
+    trafficking            as carm_trafficking, with capture k_BT g(V), g = (V/V_ref)^(2/3), and activation k_act x antigen (the HER2 gate)
     tumour, T cells        as in tumour.py
     cytokines              as in cytokines.py
     biopsy                 S_x (T + A), vector copies in tumour tissue

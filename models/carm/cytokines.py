@@ -13,14 +13,20 @@ macrophages without a CAR raised IL-6 and IL-8 with dose (Hennemann 1997).
 from pkpd import Component, Observable, Param, Signal, State, gain, loss, total
 
 CELLS = "1e9 cells"
-VOLUNTEERS = "20 volunteers given 2 ng/kg endotoxin, pre-dose median (Windoloski 2024, files); assay-dependent"
-ENDOTOXIN = "macrophage endotoxin model (Windoloski 2024, files)"
+VOLUNTEERS = "derived: pre-dose median of 20 volunteers given 2 ng/kg endotoxin (Windoloski 2024, files); assay-dependent"
+ENDOTOXIN = "published: macrophage endotoxin model (Windoloski 2024, files), rounded"
 FREE = "assumption: an order of magnitude; free, log sd 1.5"
 KOUT = "assumption: elimination as of the others, log sd 1"
 
 #               base  source      kout   source
 CYTOKINES = {
-    "il6": (0.71, VOLUNTEERS, 2.1, "20 min half-life (Hosseini 2020); at least 1.2/h from the late decline in volunteers", 43.0),
+    "il6": (
+        0.71,
+        VOLUNTEERS,
+        2.1,
+        "published: 20 min half-life (Hosseini 2020); derived: at least 1.2/h, from the late decline in volunteers",
+        43.0,
+    ),
     "tnf": (6.3, VOLUNTEERS, 1.4, ENDOTOXIN, 126.0),
     "il8": (2.8, VOLUNTEERS, 0.69, ENDOTOXIN, 56.0),
     "il10": (4.2, VOLUNTEERS, 0.80, ENDOTOXIN, 84.0),

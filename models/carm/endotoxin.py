@@ -30,7 +30,13 @@ activation = Component(
     "activation",
     states=(State("lps", DOSE, "endotoxin in the circulation"), *(State(name, DOSE, f"activation, stage {name[1:]}") for name in STAGES)),
     params=(
-        Param("k_E", 1.0, "1/h", "elimination of endotoxin", source="kE of the macrophage endotoxin model (Windoloski 2024, files)"),
+        Param(
+            "k_E",
+            1.0,
+            "1/h",
+            "elimination of endotoxin",
+            source="published: kE = 1.01 of the macrophage endotoxin model (Windoloski 2024, files), rounded",
+        ),
         Param(
             "k_A",
             4.0,

@@ -6,8 +6,10 @@
     P(PD)   = p_new + (1 - p_new) Phi((r - ln 1.2)/sigma_r)                              p_new: new lesions or clinical progression
     P(CRS of grade 3 or more) = logistic(b (ln(IL-6/crs_il6) - gap_2 - gap_3))  at the peak of IL-6: the largest over time
 
-Cells, IL-6, tumour and T cells as in `carm_study`, without what no summary reports. Untreated growth alone gives about 70 % stable disease at 8
-weeks, so `p_new` carries much of any statement on response. The absolute rule of RECIST (5 mm over nadir) is left out: it matters below 25 mm only.
+Cells, IL-6, tumour and T cells as in `carm_study`, without what no summary reports. Untreated growth alone leaves much stable disease at 8 weeks: P(SD)
+without new lesions is 70 % at the typical kg and 61 % on average over its prior; with patients that differ (half-normal(0.5)) and new lesions (p_new,
+mean 0.2) it is 48 %. So growth and `p_new` carry much of any statement on response. The absolute rule of RECIST (5 mm over nadir) is left out: it
+matters below 25 mm only.
 """
 
 import math

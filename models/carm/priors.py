@@ -1,7 +1,7 @@
-"""Literature priors of the CAR-macrophage models, one for each parameter, used alike by the simulated study and by the fits.
+"""Priors of the CAR-macrophage models, one for each parameter, used alike by the simulated studies and by the fits.
 
-Every number is an assumption anchored as the `source` of the parameter says; none comes from CT-0508 data. `BETWEEN` are the between-patient
-standard deviations (log or logit scale) with which the simulated study is generated.
+Every number is an assumption, anchored in the literature where the `source` of the parameter says so; none comes from CT-0508 data. `BETWEEN` are the
+between-patient standard deviations (log or logit scale, assumptions of the design) with which the simulated studies are generated.
 """
 
 import math
@@ -47,6 +47,9 @@ UNIT_INTERVAL = ("f_L", "h2")
 
 BETWEEN = {"k_BH": 0.4, "S": 0.7, "k_BT": 0.8, "gain_il6": 0.8}
 
+V0_BETWEEN = 1.5
+"""Tumours before treatment differ between patients, around a fixed typical V0 (SLD of 60 mm): log sd 0.5 of SLD, hence 1.5 of volume (assumption)."""
+
 TIED = {"k_BP": ("k_BH", 0.4), "k_Ad": ("k_Td", 1.0)}
 
 DAY = 24.0
@@ -57,7 +60,6 @@ OUTCOMES = {
     "k_Bd": around(math.log(2) / 24, 0.5),
     "k_Hd": around(math.log(2) / 48, 0.6),
     "k_Td": around(0.02 / DAY, 1.0),
-    "V0": around(math.pi / 6 * 60.0**3, 1.5),  # baseline SLD of 60 mm, log sd 0.5
     "kg": around(0.007 / DAY, 0.6),
     "c_kill": around(6000.0 / DAY, 1.0),
     "gam": around(1e-4, 1.0),

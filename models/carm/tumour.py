@@ -5,10 +5,12 @@
     growth: kg V (exponential)  or  kg V ln(Vmax/V) (Gompertz)  or  kg V (1 - V/Vmax) (logistic)
     SLD = n (6 V / (n pi))^(1/3)                                                                 n equal spheres, V in mm^3, SLD in mm
 
-A are antigen-activated macrophages in the tumour (1e9 cells); tumour perfusion g(V) = (V/V0)^(2/3) scales their capture. The in-vitro ceiling of
-1.4-2.9 tumour cells a macrophage a day is 1.4-29 mL/d for each 1e9 cells at 1e8-1e9 tumour cells/mL. At these values direct killing is invisible in
-SLD (5e9 cells, 0.1 % reach the tumour: about 1e7 kills a day against 1e8-1e9 births): the T-cell arm must carry any effect, and no parameter of
-either can be told from the SLD of 14 patients without a response. E_cap keeps T cells finite while A is above A50.
+A are antigen-activated macrophages in the tumour (1e9 cells); tumour perfusion g(V) = (V/V_ref)^(2/3) scales their capture: V_ref is the volume at
+which it is k_BT, the same for all, while V0 is a patient's own. The in-vitro ceiling of 1.4-2.9 tumour cells a macrophage a day is 1.4-29 mL/d for
+each 1e9 cells at 1e8-1e9 tumour cells/mL. At the typical values 1 % of the cells reach the tumour, the upper end of the 0.01-1 % assumed: 5e9 cells
+kill 0.7-1.4e8 tumour cells a day against 0.8-8e8 births. As coded that is 0.27 of 0.79 mL/d: not enough to shrink a tumour, and
+invisible in SLD at 0.1 %. So the T-cell arm must carry any larger effect, and no parameter of either can be told from the SLD of 14 patients without a
+response. E_cap keeps T cells finite while A is above A50.
 """
 
 import math
@@ -20,6 +22,7 @@ from pkpd import Component, Observable, Param, Signal, State, gain, loss, total
 CELLS = "1e9 cells"
 DAY = 24.0
 
+TYPICAL = math.pi / 6 * 60.0**3  # mm^3: one lesion of 60 mm
 VMAX = Param("Vmax", 1e6, "mm^3", "volume at which growth stops", source="assumption: one litre")
 GROWTHS = {
     "exponential": ((), lambda p, v: p.kg * v),
@@ -57,16 +60,17 @@ def tumour(growth: str = "exponential", boosted: bool = False) -> Component:
         "tumour_size",
         states=State("volume", "mm^3", "tumour volume", initial="V0"),
         params=(
-            Param("V0", math.pi / 6 * 60.0**3, "mm^3", "volume before treatment", source="assumption: one lesion of 60 mm"),
+            Param("V0", TYPICAL, "mm^3", "volume before treatment", source="assumption: one lesion of 60 mm"),
+            Param("V_ref", TYPICAL, "mm^3", "volume at which capture by the tumour is k_BT: not estimated", source="assumption: one lesion of 60 mm"),
             Param("kg", 0.007 / DAY, "1/h", "growth rate", source="assumption: 0.007/d, doubling in 2-6 months"),
             *extra,
             *KILL,
         ),
         reads=("cells_active", "effectors", *(("kill_boost",) if boosted else ())),
         rates=rates,
-        gives=Signal("perfusion", "1", "blood flow of the tumour relative to that before treatment"),
-        signals=lambda t, y, p, s: {"perfusion": relative(y, p) ** (2.0 / 3.0)},
-    )
+        gives=Signal("perfusion", "1", "blood flow of the tumour relative to that at V_ref"),
+        signals=lambda t, y, p, s: {"perfusion": jnp.maximum(y.volume / p.V_ref, 1e-9) ** (2.0 / 3.0)},
+    )  # fmt: skip
 
 
 def t_cells(boosted: bool = False) -> Component:

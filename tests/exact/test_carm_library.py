@@ -1,16 +1,19 @@
 """CAR-macrophage models against closed forms, mass balance, mappings between them, and the printed numbers V2 and V8 of SCIENCE.md (j)."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import brentq
 
-from pkpd import load_model
+from pkpd import available_models, load_model
+from pkpd.model.registry import model_source
 from pkpd.models.carm import (
     carm_kill_invitro,
     carm_mpbpk,
+    carm_outcomes,
     carm_pembrolizumab,
     carm_study,
     carm_trafficking,
@@ -116,15 +119,15 @@ def network_point(**changes):
 
 
 def test_the_network_without_interactions_is_the_plain_panel():
-    off = {"drive_max": 1e12, "x50": 1e30, "tnf_gain": 1e-30}
+    off = {"U50": 1e12, "x50": 1e30, "tnf_gain": 1e-30}
     found = rates(cytokine_network, network_point(), **off)
     assert found == pytest.approx(rates(cytokine_idr, network_point()), rel=1e-9)
 
 
 def test_the_interactions_are_those_written():
     y, p = network_point(), cytokine_network.typical
-    drive = (y["lung"] + y["liver"] + p["weight_A"] * y["active"]) / (1 + y["Z"] / p["Z50"])
-    held = p["drive_max"] * drive / (p["drive_max"] + drive)
+    u = y["lung"] + y["liver"] + p["weight_A"] * y["active"]
+    held = p["U50"] * u / (p["U50"] + u) / (1 + y["Z"] / p["Z50"])  # M3: r(u)/(1 + Z/Z50), r saturating: tolerance after it
     dampened = held / (1 + (20.0 / p["x50"]) ** p["steep"])
     added = dampened * (1 + p["tnf_gain"] * 100.0 / (p["tnf50"] + 100.0))
     found = rates(cytokine_network, y)
@@ -133,6 +136,13 @@ def test_the_interactions_are_those_written():
     assert (
         rates(cytokine_network, network_point(il10=60.0))["il6"] < found["il6"] < rates(cytokine_network, network_point(tnf=300.0))["il6"]
     )
+
+
+def test_tolerance_lowers_the_largest_release():
+    """Saturation acts on the stimulus, tolerance on what is left: no number of cells makes up for Z (it would, were the tolerant drive saturated)."""
+    y, p = network_point(Z=2.0, lung=1e9), cytokine_network.typical
+    most = p["base_il10"] + p["gain_il10"] * p["U50"] / (1 + 2.0 / p["Z50"])
+    assert rates(cytokine_network, y)["il10"] == pytest.approx(p["kout_il10"] * (most - y["il10"]), rel=1e-7)
 
 
 # Macrophages under endotoxin.
@@ -260,9 +270,24 @@ def test_t_cells_stay_below_their_cap():
     assert end == pytest.approx(max(np.roots([-pe / cap, pe - de, de])), rel=1e-5)  # A50/A = 1e-6
 
 
-def test_capture_follows_tumour_perfusion():
-    y = dict.fromkeys(carm_tumour.state_names, 0.0) | {"blood": 1.0, "volume": 8 * carm_tumour.typical["V0"], "effectors": 1.0}
-    assert rates(carm_tumour, y)["tumour"] == pytest.approx(4 * carm_tumour.typical["k_BT"], rel=1e-12)
+@pytest.mark.parametrize("model", [carm_tumour, carm_outcomes, carm_study])
+def test_capture_follows_tumour_perfusion(model):
+    """(V/V_ref)^(2/3), whatever the patient's own volume before treatment is."""
+    y = dict.fromkeys(model.state_names, 0.0) | {"blood": 1.0, "volume": 8 * model.typical["V_ref"], "effectors": 1.0}
+    assert rates(model, y, V0=7.0)["tumour"] == pytest.approx(4 * model.typical["k_BT"], rel=1e-12)
+
+
+def test_the_printed_scale_of_direct_killing():
+    """1 % of the cells reach the tumour; 5e9 then kill 0.7-1.4e8 a day (1.4-2.9 each) against 0.8-8e8 births; as coded 0.27 of 0.79 mL/d."""
+    p = carm_tumour.typical
+    released = p["f_L"] * p["k_LB"] / (p["k_LB"] + p["k_Ld"]) + 1 - p["f_L"]
+    share = released * p["k_BT"] / (p["k_BH"] + p["k_BP"] + p["k_BT"] + p["k_Bd"])
+    assert round(100 * share, 2) == 0.97
+    assert (round(1.4 * 5e9 * share, -7), round(2.9 * 5e9 * share, -7)) == (7e7, 1.4e8)
+    y = dict.fromkeys(carm_tumour.state_names, 0.0) | {"volume": p["V0"]}
+    births = rates(carm_tumour, y)["volume"] * DAY / 1000
+    killed = births - rates(carm_tumour, y | {"active": 5 * share})["volume"] * DAY / 1000
+    assert (round(births, 2), round(killed, 2)) == (0.79, 0.27) and (round(births * 1e8, -7), round(births * 1e9, -8)) == (8e7, 8e8)
 
 
 def test_pembrolizumab_is_no_effect_until_somebody_says_so():
@@ -303,6 +328,14 @@ def test_grades_are_proportional_odds():
     np.testing.assert_allclose(each.sum(0), 1.0, rtol=1e-14)
     many = at_least(x, np.full(3, slope), np.full(3, cuts[0]), np.full(3, 1.2), 0.8)  # parameters of each subject
     np.testing.assert_allclose(many, more, rtol=1e-14)
+
+
+def test_every_source_begins_with_its_status():
+    """The words of SCIENCE.md: PUB, DER, TRN, ASM."""
+    status = re.compile(r"(published|derived|transcribed): \S|assumption($|: \S)")
+    models = [load_model(n) for n in available_models() if model_source(n).parent.name in ("carm", "cart")]
+    assert len(models) > 15 and [(m.name, p.name, p.source) for m in models for p in m.params if not status.match(p.source)] == []
+    assert all("endotoxin model" in p.source for p in cytokine_network.params if p.name in ("x50", "steep", "tnf_gain", "tnf50"))
 
 
 def test_the_library_lists_what_the_pages_promise():

@@ -7,7 +7,7 @@ from pkpd.data.facts import COLUMNS, exact_interval
 
 COUNTS = {  # k, n, status, sources: written down a second time, from the texts
     "sd_all": (4, 14, "PUB2", "B"), "sd_her2_3plus": (4, 9, "PUB", "A"), "sd_her2_2plus": (0, 5, "PUB2", "B"),
-    "objective_responses": (0, 14, "PUB2", "B"), "sd_earlier_interim": (4, 7, "PUB", "BD"), "dlt": (0, 14, "PUB", "A"),
+    "sd_earlier_interim": (4, 7, "PUB", "BD"),
     "crs_grade_ge3": (0, 14, "PUB", "A"), "icans_any": (0, 14, "PUB", "AB"), "female": (10, 14, "DER", ""), "ecog0": (9, 14, "DER", ""),
 }  # fmt: skip
 NUMBERS = {
@@ -15,6 +15,7 @@ NUMBERS = {
     "her2_3plus": (9, "PUB"), "her2_2plus": (5, "PUB"), "age_median": (58, "PUB2"), "female_percent": (71.4, "PUB2"), "ecog0_percent": (64.3, "PUB2"),
     "prior_lines_median": (3, "PUB2"), "prior_anti_her2_percent": (85.7, "PUB2"), "related_sae": (5, "PUB2"), "grade3_lymphocyte_decrease": (3, "PUB2"),
     "grade3_cough": (1, "PUB2"), "grade3_neutrophil_decrease": (1, "PUB2"), "biopsies_pre": (1, "PUB2"), "biopsies_post": (2, "PUB2"),
+    "objective_responses": (0, "PUB2"), "dlt": (0, "PUB"),
 }  # fmt: skip
 TEXTS = {
     "trial", "product", "design", "primary_objectives", "secondary_endpoints", "secondary_efficacy_endpoints", "eligibility",
@@ -36,6 +37,28 @@ def test_the_counts_and_numbers_are_those_published(facts):
     assert (facts["prior_lines_median"].low, facts["prior_lines_median"].high) == (2, 11)
     assert {f.name for f in facts.values() if f.kind == "text"} == TEXTS
     assert facts["product"].reference == "CT204" and facts["secondary_endpoints"].reference == "951"
+
+
+def test_no_denominator_and_no_unit_that_is_not_in_the_source(facts):
+    """A published number has an n only where the text gives one (SCIENCE.md (a)); what was counted is left open where it is not said."""
+    assert {f.name: f.n for f in facts.values() if f.kind == "number" and f.n} == {
+        "her2_3plus": 14,
+        "her2_2plus": 14,
+        "prior_anti_her2_percent": 7,
+    }
+    open_ = ("related_sae", "grade3_lymphocyte_decrease", "grade3_cough", "grade3_neutrophil_decrease")
+    assert all(facts[name].unit == "" and "patients or events: not said" in facts[name].note for name in open_)
+    assert all("not said" in facts[f"biopsies_{w}"].note for w in ("pre", "post"))
+    with pytest.raises(FitError, match="is of kind number, not count"):
+        facts["dlt"].interval95()
+
+
+def test_the_page_shows_no_unit_where_none_is_given(facts, root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "docs"))
+    from fact_pages import told
+
+    shown = {name: told(facts[name]) for name in ("dlt", "related_sae", "objective_responses", "age_median", "prior_anti_her2_percent")}
+    assert list(shown.values()) == ["0", "5", "0 patients", "58 years (45 to 81)", "85.7 percent of 7"]
 
 
 def test_derived_numbers_are_derived_again(facts):
