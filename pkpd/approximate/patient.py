@@ -140,14 +140,14 @@ def _rows(prior: PatientPrior, cohort: Cohort) -> tuple[Rows, Any]:
 
 
 @lru_cache(maxsize=32)
-def _program(prior: PatientPrior, sizes: Sizes, linear: tuple[bool, ...]) -> list[PatientProgram]:
+def _program(prior: PatientPrior, sizes: Sizes) -> list[PatientProgram]:
     """Room for the one program of a prior and sizes."""
     return []
 
 
 def program_of(prior: PatientPrior, sizes: Sizes, plan: Any) -> PatientProgram:
     """The program of a prior and sizes, made for the first plan that asks."""
-    kept = _program(prior, sizes, plan.intervals.linear)
+    kept = _program(prior, sizes)
     if not kept:
         kept.append(PatientProgram(prior, room_for(prior, sizes, plan)))
     return kept[0]

@@ -46,7 +46,7 @@ def course(patient: PatientPosterior, then: Regimen | None, times: Any, ranks: A
         doses, count = pd.concat([doses.assign(new=False), more.assign(new=True)], ignore_index=True), len(more)
     plan = _plan(prior, cohort, doses.drop(columns="new", errors="ignore"), count, np.asarray(times, float), np.asarray(ranks, float))
     sizes = sizes_of(prior.model, plan, LOOKS * -(-len(times) // LOOKS), ROWS)
-    room = _room(prior, sizes, plan.intervals.linear, _Held(plan))
+    room = _room(prior, sizes, _Held(plan))
     records = records_of(plan, room.targets, sizes)
     flags = doses.sort_values(["subject", "time", "rank"], kind="stable")["new"].to_numpy(bool) if count else np.zeros(0, bool)
     given = flags[(doses.sort_values(["subject", "time", "rank"], kind="stable")["kind"] != "reset").to_numpy()] if count else flags
@@ -127,7 +127,7 @@ class _Held:
 
 
 @lru_cache(maxsize=32)
-def _room(prior: PatientPrior, sizes: Sizes, linear: tuple[bool, ...], held: _Held) -> MovingPredictor:
+def _room(prior: PatientPrior, sizes: Sizes, held: _Held) -> MovingPredictor:
     return room_for(prior, sizes, held.plan)
 
 

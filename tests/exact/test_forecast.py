@@ -114,6 +114,20 @@ def _posterior_on_a_grid(patient, table) -> None:
     assert np.all(np.abs(found - mean) < 5 * sd / np.sqrt(patient.ess)) and np.all(np.abs(spread / sd - 1) < 5 * np.sqrt(1.5 / patient.ess))
 
 
+def test_where_late_doses_stand_is_part_of_the_program():
+    """An additional dose at the time of a sample: before it (ties="rows") or behind it; the same prior and sizes, the objective in closed form, 1e-8 of it."""
+    table = pd.DataFrame(
+        {"ID": 1, "TIME": [0.0, 1.0, 12.0], "AMT": [100.0, 0, 0], "ADDL": [1, 0, 0], "II": [12.0, 0, 0], "EVID": [1, 0, 0]}
+    )
+    table = table.assign(MDV=[1, 0, 0], CMT=["iv", "", ""], DVID=["", "cp", "cp"], DV=[np.nan, 4.0, 3.0], WT=WT)
+    for ties, seen in (("rows", True), ("observations_first", False)):
+        patient = forecast(prior(), table, units=UNITS, ties=ties).patient
+        (eta, p), y = (patient.eta.to_numpy(), patient.parameters), np.array([4.0, 3.0])
+        f = course(eta, np.array([1.0, 12.0])) + np.array([0.0, 100.0 / p["V"] if seen else 0.0])
+        told = -2 * norm.logpdf(y, f, np.sqrt(0.01 + (0.12 * f) ** 2)).sum() - 2 * np.log(2 * np.pi) + eta @ np.linalg.solve(OMEGA, eta)
+        assert patient.objective == pytest.approx(told, abs=1e-8)
+
+
 def test_what_a_forecast_cannot_take_is_said():
     table = rows(2)
     with pytest.raises(FitError, match=r"^A forecast takes the records of one patient, and these are of 2: 7, 8\.$"):
