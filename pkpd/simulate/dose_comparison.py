@@ -12,7 +12,8 @@ import pandas as pd
 
 from pkpd.errors import FitError, choices
 from pkpd.events import Regimen
-from pkpd.simulate.dose_optimum import Freedom, Search, optimise_dose
+from pkpd.simulate.dose_freedom import Freedom
+from pkpd.simulate.dose_optimum import Search, optimise_dose
 from pkpd.simulate.dose_problem import DoseProblem, Doses
 
 CLOSE = 0.8
@@ -67,7 +68,7 @@ def compare_doses(problem: DoseProblem, regimens: Mapping[str, Regimen]) -> Dose
 
         EVPI = E_theta[max_r U_r(theta)] - max_r E_theta[U_r(theta)],   U_r(theta) the mean over subjects of one draw of what is not known
 
-    Returns a `DoseComparison`, in the problem's unit. Raises `FitError` without regimens.
+    Returns a `DoseComparison`, in the problem's unit. Raises `FitError` without regimens, and where a subject has no finite utility.
     Source: Raiffa & Schlaifer 1961, Applied Statistical Decision Theory.
 
     >>> compare_doses(problem, {"once": once, "split": split}).sentence                    # doctest: +SKIP
@@ -75,7 +76,7 @@ def compare_doses(problem: DoseProblem, regimens: Mapping[str, Regimen]) -> Dose
     """
     if not regimens:
         raise FitError("compare_doses needs at least one regimen, as in {'once': bolus((100, 'mg'))}.")
-    found = {n: _exact(problem, r) for n, r in regimens.items()}
+    found = {n: _exact(problem, n, r) for n, r in regimens.items()}
     weights = problem.people.weights
     by_draw = pd.DataFrame({n: u for n, (u, _) in found.items()})
     top = by_draw.to_numpy() >= by_draw.to_numpy().max(1, keepdims=True)
@@ -93,9 +94,13 @@ def compare_doses(problem: DoseProblem, regimens: Mapping[str, Regimen]) -> Dose
     return DoseComparison(table, by_draw, problem.unit)
 
 
-def _exact(problem: DoseProblem, regimen: Regimen) -> tuple[np.ndarray, dict[str, float]]:
+def _exact(problem: DoseProblem, name: str, regimen: Regimen) -> tuple[np.ndarray, dict[str, float]]:
     search = Search(problem, regimen, Freedom())
     found = search.exact(Doses(*(jnp.asarray(x, float)[None] for x in search.own)))
+    if float(found.failed[0]) > 0:
+        raise FitError(
+            f"compare_doses: under {name!r} {problem.failing(float(found.failed[0]))}. Check the utility, the regimen and the solver."
+        )
     return np.asarray(found.by_draw)[0], {n: float(np.asarray(x)[0]) for n, x in found.outside.items()}
 
 

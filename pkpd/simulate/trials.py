@@ -13,7 +13,8 @@ import pandas as pd
 
 from pkpd.errors import FitError
 from pkpd.events import Regimen
-from pkpd.simulate.dose_optimum import Freedom, Search
+from pkpd.simulate.dose_freedom import Freedom
+from pkpd.simulate.dose_optimum import Search
 from pkpd.simulate.dose_problem import DoseProblem, Doses, measured
 from pkpd.simulate.people import People
 from pkpd.simulate.target import FINE, Target
@@ -111,6 +112,10 @@ def arm_outcomes(
         doses = Doses(*(jnp.asarray(x, float) for x in search.own))
         run = jax.jit(lambda d, t, given=search.given: toxicity(measured(problem, given, d, t, FINE)))
         p = np.broadcast_to(np.asarray(run(doses, theta)), (people.shape[0] * people.shape[1],))
+        if not np.all(np.isfinite(p)):
+            raise FitError(
+                f"arm_outcomes: under '{name}' {problem.failing(float(np.mean(~np.isfinite(p))))}. Check the regimen, toxicity and the solver."
+            )
         if not np.all((p >= 0) & (p <= 1)):
             raise FitError(
                 f"arm_outcomes: the toxicity under '{name}' goes from {p.min():g} to {p.max():g}; a probability lies from 0 to 1."

@@ -121,7 +121,7 @@ def test_where_late_doses_stand_is_part_of_the_program():
     )
     table = table.assign(MDV=[1, 0, 0], CMT=["iv", "", ""], DVID=["", "cp", "cp"], DV=[np.nan, 4.0, 3.0], WT=WT)
     for ties, seen in (("rows", True), ("observations_first", False)):
-        patient = forecast(prior(), table, units=UNITS, ties=ties).patient
+        patient = forecast(prior(), table, units=UNITS | {"LAG": "h"}, ties=ties).patient
         (eta, p), y = (patient.eta.to_numpy(), patient.parameters), np.array([4.0, 3.0])
         f = course(eta, np.array([1.0, 12.0])) + np.array([0.0, 100.0 / p["V"] if seen else 0.0])
         told = -2 * norm.logpdf(y, f, np.sqrt(0.01 + (0.12 * f) ** 2)).sum() - 2 * np.log(2 * np.pi) + eta @ np.linalg.solve(OMEGA, eta)
