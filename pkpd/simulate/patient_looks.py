@@ -46,8 +46,7 @@ def refuse_early(patient: PatientPosterior, first: float, what: str, cure: str) 
     still = doses.loc[(doses["k"] > 0) & (doses["time"] > last), "time"].to_numpy(float)
     if len(still) and first <= still.max():
         raise FitError(
-            f"{what} at {first:g} h, and the records still give {np.sum(still >= first)} additional doses from then on (ADDL), the last at {still.max():g} h: "
-            f"both would be given. Write the ADDL of the doses that are given before it, or {cure}, later than {still.max():g} h."
+            f"{what} at {first:g} h, and the records give additional doses (ADDL) until {still.max():g} h: both would be given. Write the ADDL of the doses that are given before it, or {cure}, later than {still.max():g} h."
         )
 
 
