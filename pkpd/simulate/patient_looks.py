@@ -46,7 +46,8 @@ def refuse_early(patient: PatientPosterior, first: float, what: str, cure: str) 
     still = doses.loc[(doses["k"] > 0) & (doses["time"] > last), "time"].to_numpy(float)
     if len(still) and first <= still.max():
         raise FitError(
-            f"{what} at {first:g} h, and the records give additional doses (ADDL) until {still.max():g} h: both would be given. Write the ADDL of the doses that are given before it, or {cure}, later than {still.max():g} h."
+            f"{what} at {first:g} h, and the records give additional doses (ADDL) until {still.max():g} h: both would be given. Let the records' ADDL count "
+            f"the doses that are given before it alone, or {cure}, later than {still.max():g} h."
         )
 
 
