@@ -108,16 +108,21 @@ def pareto_front(problem: DoseProblem, regimens: Any, limit: str, levels: Sequen
     """The largest expected utility for each share allowed outside one limit: the front between benefit and harm.
 
     `limit` names one of the problem's limits, `levels` are the shares it takes in turn; `freedom` goes to `optimise_dose`. Returns a row a level: allowed,
-    utility, outside (exact), feasible, regimen; those that another one beats in both are left out.
+    utility, outside (exact), feasible, regimen; those that another one beats in both are left out (`plot_pareto` draws it). Raises `FitError` for a limit that
+    is not the problem's, and levels that are no shares.
 
     >>> pareto_front(problem, once, "peak", (0.01, 0.05, 0.1, 0.2), amounts=(10.0, 500.0))  # doctest: +SKIP
     """
     if limit not in problem.limits:
         raise FitError(f"pareto_front(limit='{limit}'): the problem has no such limit. {choices(limit, problem.limits)}")
+    if not len(levels) or not all(0 <= p < 1 for p in levels):
+        raise FitError(f"pareto_front(levels={tuple(levels)!r}): shares that may lie outside, from 0 to below 1, at least one.")
     found = [(p, optimise_dose(replace(problem, limits={**problem.limits, limit: p}), regimens, **freedom)) for p in levels]
     lines = [(p, o.utility, o.outside[limit], o.feasible, o.regimen) for p, o in found]
     table = pd.DataFrame(lines, columns=["allowed", "utility", "outside", "feasible", "regimen"])
     u, harm = table["utility"].to_numpy(), table["outside"].to_numpy()
     at_least = (u[None] >= u[:, None]) & (harm[None] <= harm[:, None])
     beaten = np.any(at_least & ((u[None] > u[:, None]) | (harm[None] < harm[:, None])), 1)
-    return table[~beaten].sort_values("outside", ignore_index=True)
+    front = table[~beaten].sort_values("outside", ignore_index=True)
+    front.attrs |= {"limit": problem.measures[limit].words, "unit": problem.unit}
+    return front

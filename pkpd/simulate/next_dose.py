@@ -49,9 +49,10 @@ def next_dose(
 
     `regimen` begins after the last record; all its doses are scaled together, so that each is one of `amounts` (in the regimen's unit; its doses must
     then be equal), or (None) by any factor from 1/20 to 20. With one finite limit the smallest amount (for a lower limit; for an upper one the largest) that
-    meets it with `probability` is taken. Where no amount is likely to meet a target with two limits, the one whose median comes nearest to its middle. Returns
-    a `DoseChoice`; a draw that cannot be solved counts as one that misses the target. Raises `FitError` for amounts that are not positive or doses that
-    differ, doses with a cap, a regimen that begins before the last record or among doses that the records still give (ADDL), and a target before it.
+    meets it with `probability` is taken, or where none does the likeliest. With two limits it is the amount most likely to lie between them (of those alike
+    to 0.001 the one whose median comes nearest to the middle). Returns a `DoseChoice`; a draw that cannot be solved counts as one that misses the target.
+    Raises `FitError` for amounts that are not positive or doses that differ, doses with a cap, a regimen that begins before the last record or among
+    doses that the records still give (ADDL), and a target before it.
 
     >>> next_dose(seen, bolus((100, "mg")).at((24, "h")), trough, amounts=[50, 100, 150]).sentence   # doctest: +SKIP
     '150 mg at 24 h: trough of cp at 48 h lies between 1 and 2 mg/L with probability 0.81.'
