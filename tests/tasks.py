@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import signal
@@ -37,3 +38,36 @@ def counts(task: dict) -> int:
     if task["seed"] == task.get("fails"):
         raise ValueError("as asked")
     return task["seed"] ** 2
+
+
+def scaled(task: dict, factor: float = 1.0, table: object = None) -> float:
+    """What a partial holds beside a task."""
+    return factor * task["seed"]
+
+
+class Scale:
+    """An instance that is called, with a value that it computes once and keeps."""
+
+    def __init__(self, factor: float):
+        self.factor = factor
+
+    @functools.cached_property
+    def square(self) -> float:
+        return self.factor**2
+
+    def __call__(self, task: dict) -> float:
+        return self.square * task["seed"]
+
+
+def closure(factor: float):
+    """A function that closes over a value."""
+
+    def one(task: dict) -> float:
+        return factor * task["seed"]
+
+    return one
+
+
+def takes(task: dict) -> int:
+    """Takes the seed out of its task."""
+    return task.pop("seed")

@@ -11,18 +11,19 @@ import numpy as np
 import pandas as pd
 
 from pkpd.approximate.compiled import SADDLE
+from pkpd.approximate.importance import importance_weights
 from pkpd.approximate.mode import CONVERGED, REASONS
 from pkpd.approximate.patient_mode import DF, Found, PatientProgram, Rows, people_of, scored
 from pkpd.approximate.patient_prior import PatientPrior, told_covariates
 from pkpd.data import Cohort, read_cohort
 from pkpd.errors import FitError, choices
-from pkpd.inference.reweigh import smoothed
+from pkpd.inference.approximated import FEWEST
+from pkpd.inference.certificate import GOOD_K
 from pkpd.model import predictor
 from pkpd.model.moving import MovingPredictor, Sizes, check_steady, moving, records_of, sizes_of
 from pkpd.noise import on_logs
 
 ROWS = 16
-GOOD_K = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,8 @@ class PatientPosterior:
 
     `eta` is the mode (NONMEM's POSTHOC estimate) and `parameters` the patient's at it; `covariance` [K, K] the inverse curvature there; `objective`
     -2 log p(y | eta) + eta' Omega^-1 eta without n ln 2 pi of exactly observed rows; `status` "converged" or why not. `draws` has a row a draw
-    (parameters), `etas` [N, K] its random effects, `weights` [N] sum to 1; `pareto_k` judges them (None: equal weights), `ess` is their effective number.
+    (parameters), `etas` [N, K] its random effects, `weights` [N] sum to 1, 0 where a draw could not be solved; `pareto_k` judges them (None: equal weights;
+    infinite: no tail can be fitted), `ess` is their effective number.
     """
 
     prior: PatientPrior
@@ -67,6 +69,11 @@ class PatientPosterior:
         told = f"{k}{self.ess:.0f} effective of {len(self.weights)} draws"
         if self.pareto_k is not None and self.pareto_k > GOOD_K:
             return f"The mode was found, but draws around it do not cover the posterior ({told}): sample the patient with pkpd.sample."
+        if self.ess < FEWEST:
+            return (
+                f"The mode was found, but too few draws carry weight ({told}; at least {FEWEST:.0f} are needed): ask for more with forecast(..., draws=...), "
+                "or sample the patient with pkpd.sample."
+            )
         return f"Converged: {told}."
 
 
@@ -140,14 +147,14 @@ def _rows(prior: PatientPrior, cohort: Cohort) -> tuple[Rows, Any]:
 
 
 @lru_cache(maxsize=32)
-def _program(prior: PatientPrior, sizes: Sizes, linear: tuple[bool, ...]) -> list[PatientProgram]:
+def _program(prior: PatientPrior, sizes: Sizes) -> list[PatientProgram]:
     """Room for the one program of a prior and sizes."""
     return []
 
 
 def program_of(prior: PatientPrior, sizes: Sizes, plan: Any) -> PatientProgram:
     """The program of a prior and sizes, made for the first plan that asks."""
-    kept = _program(prior, sizes, plan.intervals.linear)
+    kept = _program(prior, sizes)
     if not kept:
         kept.append(PatientProgram(prior, room_for(prior, sizes, plan)))
     return kept[0]
@@ -165,12 +172,11 @@ def _told(prior: PatientPrior, cohort: Cohort, found: Found, rows: Rows, scale: 
         status = SADDLE
     inverse = np.linalg.inv(found.curvature) if definite else np.full(found.curvature.shape, np.nan)
     exact = int(np.sum(rows.real & (rows.cens == 0)))
-    good = np.where(np.isfinite(found.log_weight), found.log_weight, -np.inf)
-    if not np.isfinite(good).any():
+    if not np.isfinite(found.log_weight).any():
         raise FitError(
             f"No draw around the mode of subject {cohort.subjects[0]} has a likelihood ({status}). Check the doses, times and units of the records."
         )
-    weights, k = smoothed(np.maximum(good, good.max() - 700.0))
+    found_weights = importance_weights(found.log_weight)
     return PatientPosterior(
         prior,
         cohort,
@@ -181,6 +187,6 @@ def _told(prior: PatientPrior, cohort: Cohort, found: Found, rows: Rows, scale: 
         status,
         pd.DataFrame(found.draws),
         found.eta,
-        weights,
-        k,
+        found_weights.weight,
+        found_weights.pareto_k,
     )

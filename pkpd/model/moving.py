@@ -17,7 +17,7 @@ import numpy as np
 
 from pkpd.events.intervals import Intervals
 from pkpd.events.layout import Layout, Static, lay_out, static_of
-from pkpd.events.plan import LAST, Doses, Plan
+from pkpd.events.plan import LAST, LATE, Doses, Plan
 from pkpd.events.schedule import known
 from pkpd.model.administer import Administered, on_records
 from pkpd.model.model import Model
@@ -30,8 +30,9 @@ FILL = {"time": 0.0, "rank": LAST, "target": -1, "value": np.nan, "lag": np.nan,
 
 
 class Sizes(NamedTuple):
-    """Room for doses, resets, looks and cuts of covariates; which doses may be at steady state, how many of their trains may overlap; and whether event
-    times depend on parameters.
+    """What a program is made for: room for doses, resets, looks and cuts of covariates; which doses may be at steady state, how many of their trains may
+    overlap; whether event times depend on parameters; which covariates are straight lines, which take their new value at a cut itself, and where a late
+    dose stands among the records of its time (`Plan.late`).
     """
 
     doses: int
@@ -41,6 +42,9 @@ class Sizes(NamedTuple):
     steady: tuple[int, ...] = ()
     overlaps: int = 0
     moves: bool = True
+    linear: tuple[bool, ...] = ()
+    begins: tuple[bool, ...] = ()
+    late: float = -LATE
 
 
 class Records(NamedTuple):
@@ -71,6 +75,9 @@ def sizes_of(model: Model, plan: Plan, looks: int, room: int = 8) -> Sizes:
         tuple(map(int, static.steady)),
         static.overlaps,
         Administered(model, plan, frozenset(model.param_names)).moves,
+        tuple(map(bool, plan.intervals.linear)),
+        tuple(map(bool, plan.intervals.begins)),
+        plan.late,
     )
 
 
@@ -208,12 +215,10 @@ class MovingPredictor:
     def _plan(self, records: Records, lanes: int) -> Plan:
         wide = lambda x: jnp.broadcast_to(jnp.asarray(x), (*jnp.shape(x)[:-1], lanes))  # noqa: E731
         resets, looks, span = wide(records.resets), wide(records.looks), wide(records.span)
-        cover = self.numeric.plan.intervals
-        intervals = Intervals(*(wide(x) for x in records.intervals), cover.linear, cover.begins)
+        intervals = Intervals(*(wide(x) for x in records.intervals), self.sizes.linear, self.sizes.begins)
         doses: Any = Doses(**{n: wide(x) for n, x in records.doses.items()})
         still: Any = jnp.zeros((0,), int)
-        late = self.numeric.plan.late
-        ends = (span[0], span[1], intervals, late)
+        ends = (span[0], span[1], intervals, self.sizes.late)
         return Plan(self.targets, doses, resets[0], resets[1], looks[0], looks[1], still, still, still, *ends)
 
     def at(self, records: Records, lanes: int) -> Predictor:

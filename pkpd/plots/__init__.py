@@ -11,6 +11,7 @@ from pkpd.plots.gallery import Picture, gallery
 from pkpd.plots.heat_map import plot_heat_map
 from pkpd.plots.individual import individual_pages, plot_individual_fits
 from pkpd.plots.observed_predicted import plot_observed_predicted
+from pkpd.plots.pareto import plot_pareto
 from pkpd.plots.prior_posterior import plot_prior_posterior
 from pkpd.plots.residuals import plot_residuals
 from pkpd.plots.spaghetti import plot_spaghetti
@@ -33,6 +34,7 @@ __all__ = [
     "plot_heat_map",
     "plot_individual_fits",
     "plot_observed_predicted",
+    "plot_pareto",
     "plot_prior_posterior",
     "plot_residuals",
     "plot_sobol",

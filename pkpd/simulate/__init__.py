@@ -20,7 +20,7 @@ from pkpd.simulate.quantiles import quantile_bands
 from pkpd.simulate.records_of_arms import write_arms, xpose_table
 from pkpd.simulate.response import best_change, change_from_baseline, recist_response
 from pkpd.simulate.run_many import run_many
-from pkpd.simulate.sampling_design import ChosenTimes, choose_times, compare_designs, extra_sample, uncertain_prior
+from pkpd.simulate.sampling_design import ChosenTimes, choose_times, compare_designs, extra_sample
 from pkpd.simulate.sampling_information import ExpectedInformation, expected_information
 from pkpd.simulate.sampling_sizes import choose_sizes
 from pkpd.simulate.sampling_slopes import SamplingGroup, sampling_group
@@ -31,6 +31,7 @@ from pkpd.simulate.stream import stream_bands
 from pkpd.simulate.target import Target, target
 from pkpd.simulate.trial_rules import BayesianLimit, Boin, ThreePlusThree, bayesian_limit, boin, three_plus_three
 from pkpd.simulate.trials import ArmOutcomes, OperatingCharacteristics, TrialDesign, arm_outcomes, simulate_trials
+from pkpd.simulate.uncertain import uncertain_prior
 from pkpd.simulate.what_if import what_if
 
 __all__ = [

@@ -12,7 +12,8 @@ import pandas as pd
 
 from pkpd.errors import FitError, choices
 from pkpd.events import Regimen
-from pkpd.simulate.dose_optimum import Freedom, Search, optimise_dose
+from pkpd.simulate.dose_freedom import Freedom
+from pkpd.simulate.dose_optimum import Search, optimise_dose
 from pkpd.simulate.dose_problem import DoseProblem, Doses
 
 CLOSE = 0.8
@@ -67,7 +68,7 @@ def compare_doses(problem: DoseProblem, regimens: Mapping[str, Regimen]) -> Dose
 
         EVPI = E_theta[max_r U_r(theta)] - max_r E_theta[U_r(theta)],   U_r(theta) the mean over subjects of one draw of what is not known
 
-    Returns a `DoseComparison`, in the problem's unit. Raises `FitError` without regimens.
+    Returns a `DoseComparison`, in the problem's unit. Raises `FitError` without regimens, and where a subject has no finite utility.
     Source: Raiffa & Schlaifer 1961, Applied Statistical Decision Theory.
 
     >>> compare_doses(problem, {"once": once, "split": split}).sentence                    # doctest: +SKIP
@@ -75,7 +76,7 @@ def compare_doses(problem: DoseProblem, regimens: Mapping[str, Regimen]) -> Dose
     """
     if not regimens:
         raise FitError("compare_doses needs at least one regimen, as in {'once': bolus((100, 'mg'))}.")
-    found = {n: _exact(problem, r) for n, r in regimens.items()}
+    found = {n: _exact(problem, n, r) for n, r in regimens.items()}
     weights = problem.people.weights
     by_draw = pd.DataFrame({n: u for n, (u, _) in found.items()})
     top = by_draw.to_numpy() >= by_draw.to_numpy().max(1, keepdims=True)
@@ -93,9 +94,13 @@ def compare_doses(problem: DoseProblem, regimens: Mapping[str, Regimen]) -> Dose
     return DoseComparison(table, by_draw, problem.unit)
 
 
-def _exact(problem: DoseProblem, regimen: Regimen) -> tuple[np.ndarray, dict[str, float]]:
+def _exact(problem: DoseProblem, name: str, regimen: Regimen) -> tuple[np.ndarray, dict[str, float]]:
     search = Search(problem, regimen, Freedom())
     found = search.exact(Doses(*(jnp.asarray(x, float)[None] for x in search.own)))
+    if float(found.failed[0]) > 0:
+        raise FitError(
+            f"compare_doses: under {name!r} {problem.failing(float(found.failed[0]))}. Check the utility, the regimen and the solver."
+        )
     return np.asarray(found.by_draw)[0], {n: float(np.asarray(x)[0]) for n, x in found.outside.items()}
 
 
@@ -103,16 +108,21 @@ def pareto_front(problem: DoseProblem, regimens: Any, limit: str, levels: Sequen
     """The largest expected utility for each share allowed outside one limit: the front between benefit and harm.
 
     `limit` names one of the problem's limits, `levels` are the shares it takes in turn; `freedom` goes to `optimise_dose`. Returns a row a level: allowed,
-    utility, outside (exact), feasible, regimen; those that another one beats in both are left out.
+    utility, outside (exact), feasible, regimen; those that another one beats in both are left out (`plot_pareto` draws it). Raises `FitError` for a limit that
+    is not the problem's, and levels that are no shares.
 
     >>> pareto_front(problem, once, "peak", (0.01, 0.05, 0.1, 0.2), amounts=(10.0, 500.0))  # doctest: +SKIP
     """
     if limit not in problem.limits:
         raise FitError(f"pareto_front(limit='{limit}'): the problem has no such limit. {choices(limit, problem.limits)}")
+    if not len(levels) or not all(0 <= p < 1 for p in levels):
+        raise FitError(f"pareto_front(levels={tuple(levels)!r}): shares that may lie outside, from 0 to below 1, at least one.")
     found = [(p, optimise_dose(replace(problem, limits={**problem.limits, limit: p}), regimens, **freedom)) for p in levels]
     lines = [(p, o.utility, o.outside[limit], o.feasible, o.regimen) for p, o in found]
     table = pd.DataFrame(lines, columns=["allowed", "utility", "outside", "feasible", "regimen"])
     u, harm = table["utility"].to_numpy(), table["outside"].to_numpy()
     at_least = (u[None] >= u[:, None]) & (harm[None] <= harm[:, None])
     beaten = np.any(at_least & ((u[None] > u[:, None]) | (harm[None] < harm[:, None])), 1)
-    return table[~beaten].sort_values("outside", ignore_index=True)
+    front = table[~beaten].sort_values("outside", ignore_index=True)
+    front.attrs |= {"limit": problem.measures[limit].words, "unit": problem.unit}
+    return front

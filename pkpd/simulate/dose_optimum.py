@@ -22,7 +22,9 @@ import pandas as pd
 
 from pkpd.errors import FitError
 from pkpd.events import Regimen
+from pkpd.simulate.dose_freedom import Freedom, refuse_unscalable
 from pkpd.simulate.dose_problem import DoseProblem, Doses, Given, Worth, bind, doses_of, measured, worth
+from pkpd.simulate.patient_looks import refuse_early
 from pkpd.simulate.people import People
 from pkpd.simulate.target import COARSE, FINE
 
@@ -34,21 +36,11 @@ SLACK = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Freedom:
-    """What of a regimen may change, with bounds: `amounts` (model's unit), `times` and `durations` (h) of each dose; `equal` amounts; `total` at most."""
-
-    amounts: tuple[float, float] | None = None
-    times: tuple[float, float] | None = None
-    durations: tuple[float, float] | None = None
-    equal: bool = False
-    total: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class DoseOptimum:
-    """The best regimen found: expected `utility`, exact shares `outside` of limits, whether it is `feasible`, and every start in `starts`.
+    """The best `regimen` found (amounts in the model's unit): expected `utility`, exact shares `outside` of limits, whether it is `feasible`.
 
-    `starts` has a row a start: utility, feasible, the shares outside, and amounts, times and durations of the doses.
+    `starts` has a row for each regimen looked at exactly (where descents ended, the one given, those scaled around the best): utility, feasible, the shares
+    outside, failed (share of subjects without a finite value), and amounts (model's unit), times and durations (h) of the doses.
     """
 
     regimen: Regimen
@@ -91,8 +83,7 @@ class Search:
         amount, time, duration = (jnp.asarray(x, float) for x in self.own)
         if self.freedom.amounts is not None:
             amount = jnp.broadcast_to(between(z[:a], self.freedom.amounts), amount.shape)
-        if self.freedom.total is not None:
-            amount = amount * jnp.minimum(1.0, self.freedom.total / jnp.sum(amount))
+        amount = self.freedom.within_total(amount)
         if self.freedom.times is not None:
             time = jnp.sort(between(z[a : a + t], self.freedom.times))
         if self.freedom.durations is not None:
@@ -153,9 +144,10 @@ def optimise_dose(
 
     `regimens` gives the doses to begin with; several of them (one, two, three fractions, say) are optimised each, and the best is kept: that is how a
     number of fractions is chosen. `amounts=(low, high)` in the model's unit, `times` and `durations` in h bound what may change of every dose (None: as it is);
-    `equal` keeps amounts equal, `total` bounds their sum. `starts` descents begin at the regimen and at random places. Returns a `DoseOptimum`: its
-    shares are exact over all people, and its amounts are scaled together to the edge of what the constraints allow. Raises `FitError` for bounds that are
-    none, and durations of doses that have none.
+    `equal` keeps amounts equal, `total` bounds their sum. `starts` descents begin at the regimen, drawn into the bounds, and at random places; the regimen
+    itself is a candidate where it lies within the bounds. Returns a `DoseOptimum`: its shares are exact over all people, its amounts are scaled together to
+    the edge of what the constraints allow, and its sentence says where a bound was met. Doses by body size come back as amounts for that body. Raises
+    `FitError` for bounds that are none, doses with a cap, durations of doses that have none, and times before a patient's last record.
 
     >>> optimise_dose(problem, infusion((100, "mg"), over=(1, "h")), amounts=(10.0, 500.0), durations=(0.5, 6.0)).sentence   # doctest: +SKIP
     """
@@ -172,9 +164,11 @@ def _one(search: Search, starts: int, seed: int) -> DoseOptimum:
     size = sum(search.sizes)
     z = _begin(search, starts, seed)
     spread = np.array([float(search.expected(jnp.asarray(x), search.problem.people.few(FEW), WIDTHS[0])[0]) for x in z])
-    scale = max(float(np.nanstd(spread)), 1e-3 * float(np.nanmax(np.abs(spread))), 1e-12)
+    spread = spread[np.isfinite(spread)] if np.isfinite(spread).any() else np.ones(1)  # where none is, the exact look says so
+    scale = max(float(np.std(spread)), 1e-3 * float(np.max(np.abs(spread))), 1e-12)
     ends = np.asarray(search.descend(jnp.asarray(z), scale)) if size else z
-    return _judged(search, [search.doses(jnp.asarray(x)) for x in [*ends, *z[:1]]])
+    given = [] if search.freedom.outside(search.own) else [search.own]
+    return _judged(search, [*given, *(search.doses(jnp.asarray(x)) for x in [*ends, *z[:1]])])
 
 
 def _begin(search: Search, starts: int, seed: int) -> np.ndarray:
@@ -196,25 +190,31 @@ def _begin(search: Search, starts: int, seed: int) -> np.ndarray:
 
 def _check(search: Search) -> None:
     f = search.freedom
-    for word, bounds in (("amounts", f.amounts), ("times", f.times), ("durations", f.durations)):
-        if bounds is not None and not (len(bounds) == 2 and 0 <= bounds[0] < bounds[1] < np.inf):
-            raise FitError(f"optimise_dose({word}={bounds!r}): two finite bounds, the lower one 0 or more and below the upper.")
+    f.check(len(search.own.amount))
     if f.durations is not None and (np.any(search.own.duration <= 0) or f.durations[0] <= 0):
         raise FitError(
             "optimise_dose(durations=...) needs doses given over a duration above 0, as in infusion((100, 'mg'), over=(1, 'h'))."
         )
-    if f.amounts is None and f.times is None and f.durations is None:
-        raise FitError("optimise_dose: nothing may change. Give amounts=(low, high), times=(low, high) or durations=(low, high).")
+    if f.amounts is not None:
+        refuse_unscalable(search.regimen, "optimise_dose(amounts=...)")
+    patient = search.problem.people.patient
+    if f.times is not None and patient is not None:
+        refuse_early(patient, f.times[0], f"optimise_dose(times={f.times!r}) may put a dose", "give a later first time")
 
 
 def _judged(search: Search, ends: Sequence[Doses]) -> DoseOptimum:
     """The best of the ends by exact shares, its amounts then scaled together to where the limits hold."""
-    stacked = Doses(*(jnp.stack([jnp.broadcast_to(getattr(e, n), e.amount.shape) for e in ends]) for n in Doses._fields))
+    stacked = Doses(
+        *(jnp.stack([jnp.broadcast_to(jnp.asarray(getattr(e, n), float), e.amount.shape) for e in ends]) for n in Doses._fields)
+    )
     told = _table(search, stacked)
+    if not np.isfinite(told["utility"]).any():
+        told = search.problem.failing(float(told["failed"].min()))
+        raise FitError(f"optimise_dose: no regimen looked at has a finite utility ({told}). Check the utility, the bounds and the solver.")
     for radius in NEAR:
         told = pd.concat([told, _table(search, _scaled(search, told.loc[_best(told)], radius))], ignore_index=True)
     line = told.loc[_best(told)]
-    regimen = _regimen(search.regimen, line)
+    regimen = _regimen(search, line)
     outside = {n: float(line[f"outside_{n}"]) for n in search.problem.limits}
     return DoseOptimum(
         regimen,
@@ -231,6 +231,7 @@ def _best(told: pd.DataFrame) -> int:
     """The row with the largest utility of those that keep the limits; where none does, of those that break them least."""
     if told["feasible"].any():
         return int(told.loc[told["feasible"], "utility"].idxmax())
+    told = told[np.isfinite(told["utility"])]
     broken = told[[c for c in told if c.startswith("outside_")]].max(axis=1)
     return int(broken.idxmin()) if len(broken.dropna()) else int(told["utility"].idxmax())
 
@@ -242,31 +243,44 @@ def _scaled(search: Search, line: pd.Series, radius: float) -> Doses:
     k, d = (x.ravel()[:, None] for x in np.meshgrid(more, longer))
     amount, time, lasting = (np.asarray(line[n], float) for n in Doses._fields)
     amounts = amount * k if f.amounts is None else np.clip(amount * k, *f.amounts)
-    if f.total is not None:
-        amounts = amounts * np.minimum(1.0, f.total / amounts.sum(1, keepdims=True))
+    amounts = np.asarray(f.within_total(amounts))
     durations = lasting * d if f.durations is None else np.clip(lasting * d, *f.durations)
     return Doses(jnp.asarray(amounts), jnp.asarray(np.broadcast_to(time, amounts.shape)), jnp.asarray(durations))
 
 
 def _table(search: Search, doses: Doses) -> pd.DataFrame:
+    doses = Doses(*(jnp.asarray(_digits(x)) for x in doses))  # as they are given back
     found = search.exact(doses)
     utility = np.asarray(found.by_draw) @ search.problem.people.weights
     outside = {n: np.asarray(x) for n, x in found.outside.items()}
     good = np.isfinite(utility)
     for n, p in search.problem.limits.items():
         good &= outside[n] <= p + SLACK
-    lines: dict[str, Any] = {"utility": utility, "feasible": good, **{f"outside_{n}": x for n, x in outside.items()}}
+    lines: dict[str, Any] = {
+        "utility": utility,
+        "feasible": good,
+        **{f"outside_{n}": x for n, x in outside.items()},
+        "failed": np.asarray(found.failed),
+    }
     lines |= {n: list(np.asarray(x)) for n, x in doses._asdict().items()}
     return pd.DataFrame(lines)
 
 
-def _regimen(regimen: Regimen, line: pd.Series) -> Regimen:
-    """The regimen with the chosen numbers, rounded to nine digits."""
-    digits = lambda x: float(f"{float(x):.9g}")  # noqa: E731
+def _digits(x: Any) -> np.ndarray:
+    """Rounded to nine digits, which a person can copy."""
+    return np.vectorize(lambda v: float(f"{float(v):.9g}"), otypes=[float])(np.asarray(x))
+
+
+def _regimen(search: Search, line: pd.Series) -> Regimen:
+    """The regimen with the chosen numbers, in the model's units; doses by body size are amounts now."""
+    named = any(d.target is not None for d in search.regimen.doses)
+    values = np.asarray(search.given.records.doses["value"])[search.given.at, 0]
+    chosen = zip(*(np.asarray(line[n], float).tolist() for n in Doses._fields), values.tolist(), strict=True)
     doses = []
-    for d, amount, time, duration in zip(regimen.doses, line["amount"], line["time"], line["duration"], strict=True):
-        changed = replace(d, amount=digits(amount), time=digits(time))
-        doses.append(replace(changed, duration=digits(duration)) if d.shape == "duration" else changed)
+    for d, (amount, time, lasts, value) in zip(search.regimen.for_model(search.problem.people.prior.model).doses, chosen, strict=True):
+        plain = replace(d, amount=amount, unit=d.record_unit, time=time, at_most=None, target=d.target if named else None)
+        plain = replace(plain, rate=value, rate_unit=d.record_unit) if d.shape == "rate" else plain
+        doses.append(replace(plain, duration=lasts) if d.shape == "duration" else plain)
     return Regimen(tuple(doses))
 
 
@@ -274,4 +288,8 @@ def _sentence(search: Search, regimen: Regimen, line: pd.Series, outside: Mappin
     told = repr(regimen).removeprefix("Regimen(").removesuffix(")")
     shares = "; ".join(f"{search.problem.measures[n].words} outside its limits in {100 * x:.1f} %" for n, x in outside.items())
     text = f"{told}: expected utility {line['utility']:.4g} {search.problem.unit}" + (f"; {shares}." if shares else ".")
+    edges = search.freedom.at_edge({f"{n}s": line[n] for n in Doses._fields})
+    text += f" It ends at the edge of what may change ({', '.join(edges)}): other bounds may do better." if edges else ""
+    odd = search.freedom.outside(search.own)
+    text += f" The regimen given lies outside the bounds ({', '.join(odd)}) and was no candidate." if odd else ""
     return text if line["feasible"] else f"NOT FEASIBLE: no start kept the limits. The best of them: {text}"

@@ -39,6 +39,10 @@ class DoseProblem:
         """The last time that is looked at (h)."""
         return max(t.end for t in self.measures.values())
 
+    def failing(self, share: float) -> str:
+        """How many have no finite value, in words."""
+        return f"{100 * share:.3g} % of the {len(next(iter(self.people.theta.values())))} subjects could not be solved or have no finite utility"
+
 
 def dose_problem(
     people: People | Forecast, measures: Mapping[str, Target], utility: Utility, *, unit: str, limits: Mapping[str, float] | None = None
@@ -143,19 +147,24 @@ def _events(columns: Mapping[str, Any], shape: np.ndarray) -> Any:
 
 
 class Worth(NamedTuple):
-    """What doses are worth: mean utility of each draw [D], and how often each limited measure lies outside its limits."""
+    """What doses are worth: mean utility of each draw [D] (not finite where a subject's is not), how often each limited measure lies outside its limits, and
+    the share of subjects with a measure or utility that is not finite.
+    """
 
     by_draw: Any
     outside: dict[str, Any]
+    failed: Any
 
 
 def worth(problem: DoseProblem, values: Mapping[str, Any], people: People, smooth: Any = None) -> Worth:
     """Of measures [N] by name; with `smooth` a step at a limit is a logistic of that width (relative to the limit)."""
     d, m = people.shape
     weights = jnp.repeat(jnp.asarray(people.weights), m) / m
-    by_draw = jnp.mean(jnp.broadcast_to(problem.utility(values), (d * m,)).reshape(d, m), 1)
+    own = jnp.broadcast_to(problem.utility(values), (d * m,))
+    solved = jnp.all(jnp.stack([jnp.isfinite(x) for x in (own, *values.values())]), 0)
+    by_draw = jnp.mean(jnp.where(solved, own, jnp.nan).reshape(d, m), 1)
     outside = {n: jnp.sum(weights * _outside(problem.measures[n], values[n], smooth)) for n in problem.limits}
-    return Worth(by_draw, outside)
+    return Worth(by_draw, outside, jnp.sum(weights * ~solved))
 
 
 def _outside(target: Target, value: Any, smooth: Any) -> Any:

@@ -52,7 +52,7 @@ class Forecast:
     def predict(self, times: Any, then: Regimen | None = None) -> xr.Dataset:
         """Every observable at `times` (h) for each draw: dims (draw, time), coordinate `weight` (draw); without residual error.
 
-        `then` is what will be given, at times after the last record; without it nothing more is.
+        `then` is what will be given, not before the last record; without it nothing more is but the additional doses (ADDL) of the records.
         """
         when = _rising(times)
         path = course(self.patient, then, when, np.full(len(when), AFTER))

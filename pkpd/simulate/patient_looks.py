@@ -37,6 +37,20 @@ def last_record(patient: PatientPosterior) -> float:
     return float(patient.cohort.records["TIME"].max())
 
 
+def refuse_early(patient: PatientPosterior, first: float, what: str, cure: str) -> None:
+    """Raise `FitError` for a dose to come at `first` (h) before the last record, or among doses that the records still give."""
+    last = last_record(patient)
+    if first < last:
+        raise FitError(f"{what} at {first:g} h, before the last record at {last:g} h; {cure}, {last:g} h at least.")
+    doses = patient.cohort.doses
+    still = doses.loc[(doses["k"] > 0) & (doses["time"] > last), "time"].to_numpy(float)
+    if len(still) and first <= still.max():
+        raise FitError(
+            f"{what} at {first:g} h, and the records give additional doses (ADDL) until {still.max():g} h: both would be given. Let the records' ADDL count "
+            f"the doses that are given before it alone, or {cure}, later than {still.max():g} h."
+        )
+
+
 def course(patient: PatientPosterior, then: Regimen | None, times: Any, ranks: Any) -> Course:
     """Records of a course, looked at at `times` [T] (h) with `ranks` [T], padded so that other courses of like size share a program."""
     cohort, prior = patient.cohort, patient.prior
@@ -46,7 +60,7 @@ def course(patient: PatientPosterior, then: Regimen | None, times: Any, ranks: A
         doses, count = pd.concat([doses.assign(new=False), more.assign(new=True)], ignore_index=True), len(more)
     plan = _plan(prior, cohort, doses.drop(columns="new", errors="ignore"), count, np.asarray(times, float), np.asarray(ranks, float))
     sizes = sizes_of(prior.model, plan, LOOKS * -(-len(times) // LOOKS), ROWS)
-    room = _room(prior, sizes, plan.intervals.linear, _Held(plan))
+    room = _room(prior, sizes, _Held(plan))
     records = records_of(plan, room.targets, sizes)
     flags = doses.sort_values(["subject", "time", "rank"], kind="stable")["new"].to_numpy(bool) if count else np.zeros(0, bool)
     given = flags[(doses.sort_values(["subject", "time", "rank"], kind="stable")["kind"] != "reset").to_numpy()] if count else flags
@@ -68,11 +82,7 @@ def event_times(plan: Plan) -> np.ndarray:
 def _doses_to_come(patient: PatientPosterior, then: Regimen) -> pd.DataFrame:
     """The regimen as dose lines after those of the records."""
     cohort, model = patient.cohort, patient.prior.model
-    last = last_record(patient)
-    if then.start < last:
-        raise FitError(
-            f"The regimen to come begins at {then.start:g} h, before the last record at {last:g} h; move it with .at(({last:g}, 'h')) or later."
-        )
+    refuse_early(patient, then.start, "The regimen to come begins", "move it with .at((..., 'h'))")
     if then.for_model(model).sizes:
         wide = {c: [float(cohort.covariates[c].iloc[0])] for c in ("WT", "BSA") if c in cohort.covariates}
         if not wide:
@@ -127,7 +137,7 @@ class _Held:
 
 
 @lru_cache(maxsize=32)
-def _room(prior: PatientPrior, sizes: Sizes, linear: tuple[bool, ...], held: _Held) -> MovingPredictor:
+def _room(prior: PatientPrior, sizes: Sizes, held: _Held) -> MovingPredictor:
     return room_for(prior, sizes, held.plan)
 
 

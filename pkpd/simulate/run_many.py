@@ -7,10 +7,12 @@ worker every time is named.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
 import os
+import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.errors import PkpdError
+from pkpd.simulate.task_identity import identity, name_of
 
 log = logging.getLogger("pkpd")
 TRIES = 3
@@ -33,15 +36,22 @@ def run_many(
 
     `executor` is a number of processes of this machine (1: this one), any `concurrent.futures.Executor`, or the address of a dask scheduler
     ("tcp://host:8786", needs dask.distributed). `function` and tasks can be pickled; tasks and results are JSON (numbers, text, lists, dicts), and a task
-    holds its own seed, so results do not depend on who computes them. `folder` keeps each result as it ends: the same call goes on from there. A worker
-    that is killed loses nothing that has ended, and its tasks are given out again, up to three times. Returns the results. Raises `PkpdError` for a folder of
-    other tasks, a task that kills every worker, a result that is no JSON; an error in `function` ends the run with that error, results so far kept.
+    holds its own seed, so results do not depend on who computes them. `folder` keeps each result as it ends: the same call goes on from there, and a call
+    with other tasks, another function or one that holds other values (`functools.partial`, an instance, a closure) is refused. A function of a module is
+    known by its name: after a change of what it does, take another folder. A worker that is killed loses nothing that has ended, and its tasks are given
+    out again, up to three times. Returns the results. Raises `PkpdError` for a folder of other tasks, a task that kills every worker, tasks and results
+    that are no JSON; an error in `function` ends the run with that error, results so far kept.
 
     >>> run_many(abs, [-1, 2, -3])
     [1, 2, 3]
     """
-    told = [json.dumps(t, sort_keys=True) for t in tasks]
-    kept = None if folder is None else _Kept(Path(folder), told, _name(function))
+    if not callable(function):
+        raise PkpdError(
+            f"run_many({function!r}, ...): a function of one task comes first, as in run_many(one, [{{'seed': 1}}, {{'seed': 2}}])."
+        )
+    tasks = list(tasks)
+    told = [_told(t, i) for i, t in enumerate(tasks)]
+    kept = None if folder is None else _Kept(Path(folder), told, function)
     found = {} if kept is None else kept.results()
     todo = [i for i in range(len(tasks)) if i not in found]
     if todo and len(todo) < len(tasks):
@@ -53,9 +63,15 @@ def run_many(
     return [found[i] for i in range(len(tasks))]
 
 
-def _name(function: Any) -> str:
-    inner = getattr(function, "func", function)  # of a functools.partial
-    return f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', type(inner).__name__)}"
+def _told(task: Any, i: int) -> str:
+    """A task as text, by which it is known again."""
+    try:
+        return json.dumps(task, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise PkpdError(
+            f"run_many: task {i} is no JSON ({error}). A task is numbers, text, lists and dicts (float(x), x.tolist()); what is none of these, such as a "
+            "model or a table, belongs to the function: functools.partial(function, problem)."
+        ) from None
 
 
 def _as_json(result: Any, i: int) -> Any:
@@ -71,17 +87,20 @@ def _as_json(result: Any, i: int) -> Any:
 class _Kept:
     """A folder with a file a result."""
 
-    def __init__(self, folder: Path, told: Sequence[str], name: str):
+    def __init__(self, folder: Path, told: Sequence[str], function: Any):
         self.folder = folder
-        facts = {"function": name, "tasks": len(told), "sha256": hashlib.sha256("\n".join(told).encode()).hexdigest()}
+        name = name_of(getattr(function, "func", function))  # of a functools.partial
+        digest = hashlib.sha256("\n".join(told).encode()).hexdigest()
+        facts = {"function": name, "tasks": len(told), "sha256": digest, "holds": identity(function)}
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / FACTS
         if path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
             if before != facts:
                 what = next(k for k in facts if before.get(k) != facts[k])
+                words = {"sha256": "the tasks differ", "holds": f"{name} holds other values"}
                 raise PkpdError(
-                    f"{folder} holds results of other tasks ({'the tasks differ' if what == 'sha256' else f'{what} {before.get(what)}, now {facts[what]}'}). "
+                    f"{folder} holds results of other tasks ({words.get(what, f'{what} {before.get(what)}, now {facts[what]}')}). "
                     "Give another folder, or remove this one."
                 )
         else:
@@ -112,13 +131,13 @@ def _results(function: Callable, tasks: Sequence[Any], todo: list[int], executor
     elif isinstance(executor, bool) or not isinstance(executor, int) or executor < 1:
         raise PkpdError(f"run_many(executor={executor!r}): a number of processes, an Executor, or the address of a dask scheduler.")
     elif executor == 1:
-        yield from ((i, function(tasks[i])) for i in todo)
+        yield from ((i, function(copy.deepcopy(tasks[i]))) for i in todo)  # what a function does to its task stays with it, as in a process
     else:
         yield from _processes(function, tasks, todo, executor)
 
 
 def _over(pool: Executor, function: Callable, tasks: Sequence[Any], todo: Sequence[int]) -> Iterator[tuple[int, Any]]:
-    futures: dict[Future, int] = {pool.submit(function, tasks[i]): i for i in todo}
+    futures: dict[Future, int] = {pool.submit(function, copy.deepcopy(tasks[i])): i for i in todo}
     try:
         for f in as_completed(futures):
             yield futures[f], f.result()
@@ -130,6 +149,13 @@ def _over(pool: Executor, function: Callable, tasks: Sequence[Any], todo: Sequen
 
 def _processes(function: Callable, tasks: Sequence[Any], todo: Sequence[int], workers: int) -> Iterator[tuple[int, Any]]:
     """A pool of spawned processes; a broken one is made anew for what is left, and at last every task gets a process of its own."""
+    try:
+        pickle.dumps(function)
+    except Exception as error:  # what an object raises that cannot be pickled is its own
+        raise PkpdError(
+            f"run_many(executor={workers}): {name_of(function)} cannot be sent to a process ({error}). Write it as a function of a module (no lambda, none "
+            "made inside another), or take executor=1."
+        ) from None
     left = list(todo)
     for attempt in range(TRIES):
         last = attempt == TRIES - 1
@@ -163,7 +189,7 @@ def _dask(function: Callable, tasks: Sequence[Any], todo: Sequence[int], address
             f"run_many(executor='{address}') needs dask.distributed: pip install 'pkpd-jax[dask]', or give a number of processes."
         ) from None
     with distributed.Client(address, set_as_default=False) as client:
-        futures = [client.submit(function, tasks[i], pure=False, retries=TRIES - 1) for i in todo]
+        futures = [client.submit(function, copy.deepcopy(tasks[i]), pure=False, retries=TRIES - 1) for i in todo]
         place = dict(zip((f.key for f in futures), todo, strict=True))
         for f in distributed.as_completed(futures):
             yield place[f.key], f.result()

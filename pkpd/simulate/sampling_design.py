@@ -262,25 +262,3 @@ def extra_sample(
                 se = replace(now, matrices=m).se_of(of)
                 lines.append((g, o, float(times[k]), se, 1.0 - se / before))
     return pd.DataFrame(lines, columns=["group", "observable", "time", "se", "gain"]).sort_values("se", kind="stable", ignore_index=True)
-
-
-def uncertain_prior(prior: PatientPrior, cv: float | Mapping[str, float], *, draws: int = 50, seed: int = 1) -> PatientPrior:
-    """The same population with lognormal uncertainty of its values (coefficient of variation `cv`, one number or by name), as `draws`; for ED criteria.
-
-    Typical values that are not positive stay as they are. Raises `FitError` for a name that is not known, or a cv that is negative.
-
-    >>> uncertain_prior(prior, {"CL": 0.2}).draws["CL"].std()                               # doctest: +SKIP
-    """
-    names = estimated(prior)
-    wide = dict.fromkeys((n for n in names if not n.startswith("corr_")), float(cv)) if not isinstance(cv, Mapping) else dict(cv)
-    unknown = [n for n in wide if n not in names]
-    if unknown:
-        raise FitError(f"'{unknown[0]}' is no value of this population. {choices(unknown[0], names)}")
-    if any(not x >= 0 for x in wide.values()):
-        raise FitError(f"uncertain_prior(cv={cv!r}): coefficients of variation are 0 or more.")
-    z = np.asarray(jax.random.normal(jax.random.key(seed), (len(names), draws)))
-    sd = np.sqrt(np.log1p(np.array([wide.get(n, 0.0) for n in names]) ** 2))
-    kept = {
-        n: prior.values[n] * np.exp(sd[i] * z[i]) if prior.values[n] > 0 else np.full(draws, prior.values[n]) for i, n in enumerate(names)
-    }
-    return replace(prior, draws=kept)

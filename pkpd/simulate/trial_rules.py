@@ -36,14 +36,16 @@ class ThreePlusThree:
         fill = at_end & (own == 3) & self.expand
         down = toxic >= 2
         below = np.maximum(level - 1, 0)
-        lower = down & (level > 0) & (n[r, below] == 3) & self.expand
+        wanted = 6 if self.expand else 1  # a trial that began above the lowest dose comes to doses that nobody has had
+        lower = down & (level > 0) & (n[r, below] < wanted)
         following = np.where(up, level + 1, np.where(lower, below, level))
         return following, ~(again | up | fill | lower)
 
     def select(self, level: np.ndarray, n: np.ndarray, y: np.ndarray, stopped: np.ndarray) -> np.ndarray:
-        """The dose below the first that was too toxic, at most the highest given; none where the trial did not end by the rule."""
-        highest = np.where(n > 0, np.arange(n.shape[1]), -1).max(1)
-        return np.where(stopped, np.minimum(_first(y >= 2) - 1, highest), -1)
+        """The highest dose given below the first that was too toxic; none where there is none, or where the trial did not end by the rule."""
+        dose = np.arange(n.shape[1])
+        highest = np.where((n > 0) & (dose < _first(y >= 2)[:, None]), dose, -1).max(1)
+        return np.where(stopped, highest, -1)
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,11 @@ class Boin:
 
     def select(self, level: np.ndarray, n: np.ndarray, y: np.ndarray, stopped: np.ndarray) -> np.ndarray:
         """The open dose whose isotonic estimate of (y + 0.05) / (n + 0.1) is nearest to the target; of ties the higher below it, the lower above."""
-        closed = self.eliminated(n, y)
+        open_ = np.arange(n.shape[1]) < self.eliminated(n, y)[:, None]
+        n, y = np.where(open_, n, 0), np.where(open_, y, 0)  # what is closed tells nothing of the others, as in the BOIN package
         rate = isotonic((y + 0.05) / (n + 0.1), n, y)
         rate = rate + 1e-10 * np.arange(1, n.shape[1] + 1)
-        far = np.where((n > 0) & (np.arange(n.shape[1]) < closed[:, None]), np.abs(rate - self.target), np.inf)
+        far = np.where(n > 0, np.abs(rate - self.target), np.inf)
         return np.where(np.isfinite(far).any(1), far.argmin(1), -1)
 
 
@@ -151,7 +154,8 @@ def isotonic(rate: np.ndarray, n: np.ndarray, y: np.ndarray) -> np.ndarray:
 def three_plus_three(expand: bool = True) -> ThreePlusThree:
     """3+3: 0 of 3 goes up, 1 of 3 treats three more, at most 1 of 6 goes up, 2 stop; the dose below is recommended.
 
-    With `expand` six subjects are treated at the dose recommended (de-escalation); without it the one below the first too toxic one is taken as it is. Source:
+    With `expand` six subjects are treated at the dose recommended (de-escalation); without it the one below the first too toxic one is taken as it is. A
+    dose that nobody has had is never recommended: a trial that begins above the lowest dose treats the ones below on its way down. Source:
     Storer 1989, Biometrics 45:925; Lin & Shih 2001, Biostatistics 2:203.
 
     >>> three_plus_three().expand
@@ -165,8 +169,9 @@ def boin(
 ) -> Boin:
     """BOIN for a target toxicity rate: boundaries from `low` (0.6 target: clearly too little) and `high` (1.4 target: clearly too much).
 
-    A dose with P(p > target) > `cutoff`, and all above, are closed; `enough` subjects at a dose that is kept end the trial. Raises `FitError` for rates
-    that are not in order. Source: Liu & Yuan 2015, J R Stat Soc C 64:507.
+    A dose with P(p > target) > `cutoff`, and all above, are closed. The trial ends when the lowest dose is closed, when `most` subjects are treated, or
+    (`enough`) when the next cohort would go to the dose just given and that has had `enough` subjects. Raises `FitError` for rates that are not in order
+    and an `enough` that is no whole number. Source: Liu & Yuan 2015, J R Stat Soc C 64:507.
 
     >>> round(boin(0.3).escalate, 3), round(boin(0.3).deescalate, 3)
     (0.236, 0.359)
@@ -176,6 +181,8 @@ def boin(
         raise FitError(f"boin(target={target}, low={low:g}, high={high:g}): 0 < low < target < high < 1 is needed.")
     if not 0.5 < cutoff < 1:
         raise FitError(f"boin(cutoff={cutoff}): a probability between 0.5 and 1.")
+    if enough is not None and (isinstance(enough, bool) or not isinstance(enough, int) or enough < 1):
+        raise FitError(f"boin(enough={enough!r}): a whole number of subjects, at least 1, or None to go on until the last cohort.")
     return Boin(target, low, high, cutoff, enough)
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 
 from pkpd.errors import FitError
 from pkpd.events import Regimen
-from pkpd.simulate.dose_optimum import Freedom, Search
+from pkpd.simulate.dose_freedom import Freedom
+from pkpd.simulate.dose_optimum import Search
 from pkpd.simulate.dose_problem import DoseProblem, Doses, measured
 from pkpd.simulate.people import People
 from pkpd.simulate.target import FINE, Target
@@ -21,7 +22,9 @@ from pkpd.simulate.target import FINE, Target
 
 @dataclass(frozen=True, eq=False)
 class TrialDesign:
-    """A rule, the size of cohorts, the most subjects, the first dose, and the share that drops out before evaluation (they are replaced)."""
+    """A rule, the size of cohorts, the most subjects evaluated (whole cohorts), the first dose (0: the lowest), and the share that drops out before
+    evaluation (they are replaced).
+    """
 
     rule: Any
     cohort: int = 3
@@ -30,13 +33,24 @@ class TrialDesign:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.cohort, self.most) < 1 or self.most < self.cohort or self.start < 0:
+        for word, x, least in (("cohort", self.cohort, 1), ("most", self.most, 1), ("start", self.start, 0)):
+            if isinstance(x, bool) or not isinstance(x, int) or x < least:
+                raise FitError(f"TrialDesign({word}={x!r}): a whole number, at least {least}.")
+        lacking = next((n for n in ("check", "decide", "select") if not callable(getattr(self.rule, n, None))), None)
+        if lacking:
             raise FitError(
-                f"TrialDesign(cohort={self.cohort}, most={self.most}, start={self.start}): 1 <= cohort <= most, and a dose from 0 on."
+                f"TrialDesign(rule={self.rule!r}) has no method '{lacking}'. A rule is three_plus_three(), boin(0.3), bayesian_limit(0.25), or an object with "
+                "check, decide and select as in pkpd.simulate.trial_rules."
+            )
+        self.rule.check(self.cohort)
+        if self.most % self.cohort:
+            down = self.most // self.cohort * self.cohort
+            near = f"{down} or {down + self.cohort}" if down else f"{self.cohort}"
+            raise FitError(
+                f"TrialDesign(cohort={self.cohort}, most={self.most}): cohorts are whole, so most is a multiple of cohort: {near}."
             )
         if not 0 <= self.dropout < 1:
             raise FitError(f"TrialDesign(dropout={self.dropout}): a share from 0 to below 1.")
-        self.rule.check(self.cohort)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +112,10 @@ def arm_outcomes(
         doses = Doses(*(jnp.asarray(x, float) for x in search.own))
         run = jax.jit(lambda d, t, given=search.given: toxicity(measured(problem, given, d, t, FINE)))
         p = np.broadcast_to(np.asarray(run(doses, theta)), (people.shape[0] * people.shape[1],))
+        if not np.all(np.isfinite(p)):
+            raise FitError(
+                f"arm_outcomes: under '{name}' {problem.failing(float(np.mean(~np.isfinite(p))))}. Check the regimen, toxicity and the solver."
+            )
         if not np.all((p >= 0) & (p <= 1)):
             raise FitError(
                 f"arm_outcomes: the toxicity under '{name}' goes from {p.min():g} to {p.max():g}; a probability lies from 0 to 1."

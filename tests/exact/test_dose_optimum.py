@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import pytest
 from pkpd import (
     FitError,
     Population,
+    arm_outcomes,
     bolus,
     compare_doses,
     dose_problem,
@@ -31,7 +33,8 @@ from pkpd import (
     virtual_people,
 )
 from pkpd.models.classic import one_compartment_iv
-from pkpd.simulate.dose_optimum import Freedom, Search
+from pkpd.simulate.dose_freedom import Freedom, refuse_unscalable
+from pkpd.simulate.dose_optimum import Search, _judged
 
 DAY = ((0, "h"), (24, "h"))
 
@@ -85,7 +88,86 @@ def test_a_bolus_goes_to_the_edge_of_its_limit():
     assert found.feasible and found.outside["peak"] <= 0.05 and "expected utility" in found.sentence
 
 
+GIVEN = {
+    "other units and a rate": sum_of(
+        [bolus((0.05, "g")), bolus((20, "mg")), bolus((30000, "ug")).at((8, "h")), bolus((0.1, "g")).at_rate((40, "mg/h"))]
+    ),
+    "by weight, capped": infusion((2, "mg/kg"), over=(2, "h")).at_most((0.12, "g")),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_comes_back_is_what_was_looked_at(name):
+    """The regimen given back, looked at again: the utility reported, to rounding (1e-12), in the model's unit."""
+    few = replace(virtual_people(people().prior, subjects=5), covariates={"WT": 70.0})
+    problem = dose_problem(few, {"auc": auc()}, lambda v: jnp.log(v["auc"]), unit="ln")
+    search = Search(problem, GIVEN[name], Freedom())
+    found = _judged(search, [search.own._replace(amount=1.2345678912 * search.own.amount)])
+    assert {d.unit for d in found.regimen.doses} == {"mg"} and all(d.at_most is None for d in found.regimen.doses)
+    again = compare_doses(problem, {"again": found.regimen}).table.loc["again", "utility"]
+    assert again == pytest.approx(found.utility, rel=1e-12)
+    total = sum(d.amount for d in found.regimen.doses)
+    assert total == pytest.approx(float(np.sum(search.own.amount)) * 1.2345678912, rel=1e-8)
+
+
+def test_bounds_are_kept_and_edges_are_told():
+    """A total takes from what lies above the lower bound alone; what lies outside bounds or ends at their edge is named; the regimen given is a candidate."""
+    free = Freedom((50.0, 200.0), equal=False, total=260.0)
+    found = np.asarray(free.within_total(np.array([[50.0, 200.0, 110.0], [60.0, 70.0, 80.0]])))
+    assert found[0].tolist() == pytest.approx([50.0, 50.0 + 150.0 * 11 / 21, 50.0 + 60.0 * 11 / 21]) and found[1].tolist() == [
+        60.0,
+        70.0,
+        80.0,
+    ]
+    assert free.outside(([20.0, 60.0], [0.0, 0.0], [0.0, 0.0])) == ["amounts"] and free.outside(([200.0, 70.0], [0.0], [0.0])) == ["total"]
+    assert Freedom(None, (0.0, 12.0)).at_edge({"times": [0.0, 11.99]}) == ["times at their lower bound 0", "times at their upper bound 12"]
+    assert Freedom((10.0, 500.0)).at_edge({"amounts": [100.0]}) == []
+
+
+@pytest.mark.slow
+def test_a_regimen_at_a_bound_is_a_candidate():
+    """AUC rises with the dose: the best of 10 to 100 mg is 100 mg itself, given or not, and the edge is told."""
+    problem = dose_problem(virtual_people(people().prior, subjects=5), {"auc": auc()}, lambda v: v["auc"], unit="mg h/L")
+    for start, said in ((0.1, False), (0.4, True)):
+        found = optimise_dose(problem, bolus((start, "g")), amounts=(10.0, 100.0), starts=1)
+        assert repr(found.regimen) == "Regimen(100 mg at 0 h)"
+        assert "It ends at the edge of what may change (amounts at their upper bound 100): other bounds may do better." in found.sentence
+        assert ("The regimen given lies outside the bounds (amounts) and was no candidate." in found.sentence) == said
+
+
+def test_subjects_without_a_finite_value_are_counted_and_refused():
+    """One of five subjects has NaN clearance: 20 % failed, not inside the limit, no finite utility; compared, it is refused in words."""
+    whole = virtual_people(people().prior, subjects=5)
+    theta = {n: np.where(np.arange(5) == 2, np.nan, x) if n == "CL" else x for n, x in whole.theta.items()}
+    problem = dose_problem(replace(whole, theta=theta), {"peak": peak(100.0)}, lambda v: v["peak"], unit="mg/L", limits={"peak": 0.5})
+    search = Search(problem, bolus((100, "mg")), Freedom())
+    found = search.exact(type(search.own)(*(jnp.asarray(x)[None] for x in search.own)))
+    assert float(found.failed[0]) == pytest.approx(0.2) and float(found.outside["peak"][0]) == pytest.approx(0.2)
+    assert not np.isfinite(np.asarray(found.by_draw)).any()
+    words = "20 % of the 5 subjects could not be solved or have no finite utility"
+    with pytest.raises(FitError, match=rf"^compare_doses: under 'one' {words}\. Check the utility, the regimen and the solver\.$"):
+        compare_doses(problem, {"one": bolus((100, "mg"))})
+    with pytest.raises(FitError, match=rf"^optimise_dose: no regimen looked at has a finite utility \({words}\)\. "):
+        _judged(search, [search.own])
+    with pytest.raises(FitError, match=r"^arm_outcomes: under 'one' 20 % of the 5 subjects could not be solved"):
+        arm_outcomes(problem.people, {"one": bolus((100, "mg"))}, problem.measures, lambda v: 0.0 * v["peak"])
+
+
 def test_what_makes_no_problem_is_said():
+    for words, text in (
+        ({"amounts": (5.0, 5.0)}, r"amounts=\(5\.0, 5\.0\)\): two finite bounds, the lower one 0 or more and below the upper"),
+        (
+            {"times": (0.0, 12.0), "total": 10.0},
+            r"total=10\.0\) is about amounts that may change; give amounts=\(low, high\), or leave it out",
+        ),
+        ({"amounts": (10.0, 20.0), "total": 8.0}, r"total=8\.0\): 1 doses of at least 10 come to 10; give more than that"),
+    ):
+        with pytest.raises(FitError, match=rf"^optimise_dose\({text}\.$"):
+            Freedom(**words).check(1)
+    with pytest.raises(
+        FitError, match=r"^next_dose changes amounts, and the dose of 5 mg/kg has a cap \(at most 300\), which would no longer hold\. "
+    ):
+        refuse_unscalable(bolus((5, "mg/kg")).at_most((300, "mg")), "next_dose")
     with pytest.raises(
         FitError, match=r"^limits names 'auc', whose target has no finite limit; give target\(\.\.\., between=\(low, high\)\)\.$"
     ):

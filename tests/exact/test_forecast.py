@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,16 +17,21 @@ from pkpd import (
     additive_error,
     bolus,
     combined_error,
+    dose_problem,
     fixed,
     forecast,
     lognormal_error,
     next_dose,
+    optimise_dose,
     patient_prior,
     proportional_error,
+    sum_of,
     target,
 )
+from pkpd.approximate.importance import importance_weights
 from pkpd.inference.fit import Fit
 from pkpd.models.classic import one_compartment_iv
+from pkpd.simulate.forecast import Forecast
 from tests import small
 from tests.compiled import compiled
 
@@ -112,6 +118,94 @@ def _posterior_on_a_grid(patient, table) -> None:
     found = patient.weights @ patient.etas
     spread = np.sqrt(patient.weights @ patient.etas**2 - found**2)
     assert np.all(np.abs(found - mean) < 5 * sd / np.sqrt(patient.ess)) and np.all(np.abs(spread / sd - 1) < 5 * np.sqrt(1.5 / patient.ess))
+
+
+def test_where_late_doses_stand_is_part_of_the_program():
+    """A lagged dose that arrives at the time of a sample: before it (ties="rows") or behind it; the same prior and sizes, the objective in closed form."""
+    table = pd.DataFrame({"ID": 1, "TIME": [0.0, 1.0, 10.0, 12.0], "AMT": [100.0, 0, 100, 0], "LAG": [0.0, 0, 2, 0], "EVID": [1, 0, 1, 0]})
+    table = table.assign(MDV=[1, 0, 1, 0], CMT=["iv", "", "iv", ""], DVID=["", "cp", "", "cp"], DV=[np.nan, 4.0, np.nan, 3.0], WT=WT)
+    for ties, seen in (("rows", True), ("observations_first", False)):
+        patient = forecast(prior(), table, units=UNITS | {"LAG": "h"}, ties=ties).patient
+        (eta, p), y = (patient.eta.to_numpy(), patient.parameters), np.array([4.0, 3.0])
+        f = course(eta, np.array([1.0, 12.0])) + np.array([0.0, 100.0 / p["V"] if seen else 0.0])
+        told = -2 * norm.logpdf(y, f, np.sqrt(0.01 + (0.12 * f) ** 2)).sum() - 2 * np.log(2 * np.pi) + eta @ np.linalg.solve(OMEGA, eta)
+        assert patient.objective == pytest.approx(told, abs=1e-8)
+
+
+def test_few_effective_draws_and_tails_that_cannot_be_fitted_are_no_posterior():
+    """The verdict of weights: equal ones, one that carries all, and 90 effective of 1000."""
+    whole = forecast(prior(), rows(2), units=UNITS).patient
+    equal = np.full(1000, 1e-3)
+    one = importance_weights(np.where(np.arange(1000) == 3, 0.0, -900.0))
+    assert one.pareto_k == np.inf
+    few = np.where(np.arange(1000) < 90, 1 / 90, 0.0)
+    assert replace(whole, weights=equal, pareto_k=None).verdict == "Converged: 1000 effective of 1000 draws."
+    assert replace(whole, weights=one.weight, pareto_k=one.pareto_k).verdict.startswith(
+        "The mode was found, but draws around it do not cover"
+    )
+    assert replace(whole, weights=few, pareto_k=0.3).verdict == (
+        "The mode was found, but too few draws carry weight (Pareto k 0.30, 90 effective of 1000 draws; at least 100 are needed): ask for more with "
+        "forecast(..., draws=...), or sample the patient with pkpd.sample."
+    )
+
+
+def test_doses_to_come_begin_where_the_records_end():
+    """Before the last record, and among additional doses that the records still give, a regimen is refused; behind them all of them count, in closed form."""
+    seen = forecast(
+        prior(), rows(2).assign(ADDL=[2, 0, 0], II=[12.0, 0, 0]), units=UNITS
+    )  # 100 mg at 0, 12 and 24 h; the last record at 6 h
+    trough = target("trough", "cp", (0.5, np.inf), at=(48, "h"), unit="mg/L", model=one_compartment_iv)
+    then = bolus((80, "mg"))
+    with pytest.raises(
+        FitError,
+        match=r"^The regimen to come begins at 3 h, before the last record at 6 h; move it with \.at\(\(\.\.\., 'h'\)\), 6 h at least\.$",
+    ):
+        next_dose(seen, then.at((3, "h")), trough)
+    told = r"^The regimen to come begins at 12 h, and the records give additional doses \(ADDL\) until 24 h: both would be given\. "
+    with pytest.raises(FitError, match=told):
+        next_dose(seen, then.at((12, "h")), trough)
+    with pytest.raises(FitError, match=told):
+        seen.predict([48.0], then.at((12, "h")))
+    with pytest.raises(
+        FitError, match=r"^optimise_dose\(times=\(20\.0, 40\.0\)\) may put a dose at 20 h, and the records give additional doses "
+    ):
+        problem = dose_problem(seen, {"trough": trough}, lambda v: v["trough"], unit="mg/L")
+        optimise_dose(problem, then.at((36, "h")), times=(20.0, 40.0), starts=1)
+    theta = seen.patient.draws
+    k = (theta["CL"] / theta["V"]).to_numpy()
+    decay = lambda amount, since: amount / theta["V"].to_numpy() * np.exp(-k * since)  # noqa: E731
+    found = seen.predict([48.0], then.at((36, "h")))["cp"].to_numpy()[:, 0]
+    assert found == pytest.approx(decay(100, 48) + decay(100, 36) + decay(100, 24) + decay(80, 12), rel=1e-10)
+
+
+def test_amounts_are_in_the_unit_of_the_regimen_and_failed_draws_miss_the_target():
+    """0.08 g is 80 mg, of doses of two units too; draws with NaN in the place of a clearance lie neither inside nor outside and are told."""
+    seen = forecast(prior(), rows(2), units=UNITS)
+    trough = target("trough", "cp", (0.5, 3.0), at=(36, "h"), unit="mg/L", model=one_compartment_iv)
+    twice = sum_of([bolus((0.08, "g")).at((12, "h")), bolus((80, "mg")).at((24, "h"))])
+    found = next_dose(seen, twice, trough, amounts=[0.1, 0.2])
+    theta, w = seen.patient.draws, seen.patient.weights
+    k = (theta["CL"] / theta["V"]).to_numpy()
+    decay = lambda amount, since: amount / theta["V"].to_numpy() * np.exp(-k * since)  # noqa: E731
+    value = decay(100, 36) + decay(200, 24) + decay(200, 12)
+    inside = (value >= 0.5) & (value <= 3.0)
+    line = found.table.set_index("amount").loc[0.2]
+    assert line["inside"] == pytest.approx(float(w[inside].sum()), abs=1e-9) and line["failed"] == 0
+    bad = np.arange(len(w)) % 4 == 0
+    patient = replace(seen.patient, draws=theta.assign(CL=np.where(bad, np.nan, theta["CL"])))
+    part = next_dose(Forecast(patient), twice, trough, amounts=[0.1, 0.2])
+    line = part.table.set_index("amount").loc[0.2]
+    assert line["failed"] == pytest.approx(float(w[bad].sum())) and line["inside"] == pytest.approx(float(w[inside & ~bad].sum()), abs=1e-9)
+    assert line[["inside", "below", "above", "failed"]].sum() == pytest.approx(1.0)
+    assert f"Draws of weight {line['failed']:.2g} could not be solved and count as missing it." in part.sentence
+    with pytest.raises(FitError, match=r"^next_dose: no draw of the patient could be solved under any amount\. "):
+        next_dose(Forecast(replace(patient, draws=theta.assign(CL=np.nan))), twice, trough, amounts=[0.1, 0.2])
+    with pytest.raises(FitError, match=r"^next_dose changes amounts, and the dose of 5 mg/kg has a cap"):
+        next_dose(seen, bolus((5, "mg/kg")).at_most((300, "mg")).at((24, "h")), trough)
+    with pytest.raises(FitError, match=r"^one_compartment_iv has no observable 'effect'\. "):
+        next_dose(seen, twice, replace(trough, observable="effect"))
+    with pytest.raises(FitError, match=r"^next_dose\(probability=90\): a probability between 0 and 1\.$"):
+        next_dose(seen, twice, trough, probability=90)
 
 
 def test_what_a_forecast_cannot_take_is_said():

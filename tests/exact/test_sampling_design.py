@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from scipy.special import logit
 
 from pkpd import (
     FitError,
@@ -21,6 +22,7 @@ from pkpd import (
     expected_information,
     extra_sample,
     fixed,
+    logit_normal,
     lognormal,
     lognormal_error,
     oral,
@@ -201,3 +203,39 @@ def test_continuous_times_are_no_worse_than_any_grid_near_them():
             moved[k] = np.clip(moved[k] + step, 0.5, 116.5)
             assert criterion("D").score(expected_information(warfarin(), [group(moved)])) <= found.score + 1e-4
     assert found.efficiency > 1.0
+
+
+def test_uncertain_values_stay_where_they_must():
+    """A fraction stays between 0 and 1, spreads positive, a coefficient changes sign freely, a correlation stays; means and sds of 4000 draws.
+
+    Lognormal mean m (1 + cv^2)^(1/2) around the median m. Five Monte Carlo errors: false alarms 6e-7 each; the logit by its draws' logit, exact.
+    """
+    people = Population(
+        CL=lognormal(dist.LogNormal(1.0, 1.0), between=dist.HalfNormal(1.0)).effect("WT", reference=70.0, power=dist.Normal(0.0, 1.0)),
+        V=lognormal(dist.LogNormal(3.0, 1.0), between=dist.HalfNormal(1.0)),
+        correlation=("CL", "V"),
+    )
+    values = {"CL": 3.0, "V": 20.0, "omega_CL": 0.3, "omega_V": 0.2, "beta_CL_WT": -0.5, "corr_CL_V": 0.9, "sigma_cp": 0.1}
+    prior = patient_prior(one_compartment_iv, values, population=people, noise={"cp": proportional_error(dist.HalfNormal(1.0))})
+    found = uncertain_prior(prior, 0.5, draws=4000).draws
+    assert np.all(found["corr_CL_V"] == 0.9) and found["omega_V"].min() > 0 and found["beta_CL_WT"].max() > 0
+    assert found["beta_CL_WT"].mean() == pytest.approx(-0.5, abs=5 * 0.25 / 4000**0.5)
+    assert found["beta_CL_WT"].std() == pytest.approx(0.25, rel=5 / 8000**0.5)
+    assert np.log(found["CL"]).mean() == pytest.approx(np.log(3.0), abs=5 * np.log1p(0.25) ** 0.5 / 4000**0.5)
+    share = replace(
+        prior,
+        population=Population(CL=people.parameters["CL"], V=logit_normal(dist.Beta(2.0, 2.0), between=0.2)),
+        values=values | {"V": 0.9},
+    )
+    fraction = uncertain_prior(share, {"V": 0.5}, draws=4000).draws["V"]
+    assert fraction.min() > 0 and fraction.max() < 1
+    assert logit(fraction).std() == pytest.approx(0.5 / 0.1, rel=5 / 8000**0.5)  # d logit = dx / (x (1 - x))
+    with pytest.raises(
+        FitError,
+        match=r"^uncertain_prior\(cv=\{'corr_CL_V': 0\.2\}\): a correlation has no coefficient of variation\. Leave it out: it stays at 0\.9; ",
+    ):
+        uncertain_prior(prior, {"corr_CL_V": 0.2})
+    with pytest.raises(FitError, match=r"^uncertain_prior\(cv=-0\.1\): coefficients of variation are 0 or more\.$"):
+        uncertain_prior(prior, -0.1)
+    with pytest.raises(FitError, match=r"^uncertain_prior\(cv=\{'beta_CL_WT': 0\.1\}\): the value is 0, "):
+        uncertain_prior(replace(prior, values=values | {"beta_CL_WT": 0.0}), {"beta_CL_WT": 0.1})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import binom
 
 from pkpd import FitError, TrialDesign, bayesian_limit, boin, simulate_trials, three_plus_three
@@ -83,6 +84,53 @@ def test_boin_has_the_published_boundaries():
         assert (boin(target).escalate, boin(target).deescalate) == pytest.approx((low, high), abs=1e-3)
 
 
+@pytest.mark.parametrize("target", [0.1, 0.2, 0.25, 0.3, 0.4])
+def test_boin_boundaries_are_where_two_rates_are_as_likely(target):
+    """lambda_e: rates 0.6 t and t are equally likely there, lambda_d: t and 1.4 t; the root found by bisection to 1e-12 (Liu & Yuan 2015, equation 4)."""
+    like = lambda x, p: x * np.log(p) + (1 - x) * np.log(1 - p)  # noqa: E731
+    rule = boin(target)
+    for found, other in ((rule.escalate, 0.6 * target), (rule.deescalate, 1.4 * target)):
+        even = brentq(lambda x, p=other: like(x, target) - like(x, p), *sorted((target, other)), xtol=1e-14)
+        assert found == pytest.approx(even, abs=1e-12)
+
+
+def test_boin_ends_when_a_dose_that_is_kept_has_had_enough():
+    """6 of `enough` = 6 and staying ends it; going up or down does not; nor do 3; at the ends of the ladder staying counts though the rate points beyond."""
+    rule, n = boin(0.3, enough=6), np.array([[6, 6, 0], [6, 6, 0], [6, 6, 0], [3, 3, 0], [6, 0, 0], [6, 6, 6]])
+    y = np.array([[0, 2, 0], [0, 0, 0], [0, 3, 0], [0, 1, 0], [3, 0, 0], [0, 0, 0]])
+    assert rule.decide(np.array([1, 1, 1, 1, 0, 2]), n, y)[1].tolist() == [True, False, False, False, True, True]
+    assert simulate_trials(TrialDesign(rule, most=60), RATES, n=200).summary["subjects"] < 30
+    with pytest.raises(
+        FitError, match=r"^boin\(enough=0\): a whole number of subjects, at least 1, or None to go on until the last cohort\.$"
+    ):
+        boin(0.3, enough=0)
+
+
+def test_what_is_closed_is_no_part_of_the_isotonic_estimate():
+    """3 of 24, 3 of 6, and 14 of 30 closed: alone the second is 0.5, 0.2 from the target, and the first with 0.127 is nearer; pooled with the third it would be
+    0.47 and win.
+    """
+    n, y = np.array([[24, 6, 30]]), np.array([[3, 3, 14]])
+    rule = boin(0.3)
+    assert rule.eliminated(n, y).tolist() == [2]
+    pooled = isotonic((y + 0.05) / (n + 0.1), n, y)[0]
+    assert abs(pooled[1] - 0.3) < abs(pooled[0] - 0.3)
+    assert rule.select(np.zeros(1, int), n, y, np.ones(1, bool)).tolist() == [0]
+
+
+def test_three_plus_three_from_above_recommends_what_was_given():
+    """From the third dose: 2 of 3 go down to a dose nobody had, with and without six at the end; every dose recommended has been given."""
+    for expand in (True, False):
+        rule = three_plus_three(expand)
+        following, stop = rule.decide(np.array([2]), np.array([[0, 0, 3, 0]]), np.array([[0, 0, 2, 0]]))
+        assert following.tolist() == [1] and not stop.any()
+        found = simulate_trials(TrialDesign(rule, most=24, start=2), RATES, n=2000, seed=4).table
+        assert found.loc["a", "subjects"] > 0
+        assert not np.any((found["selected"] > 0) & (found["subjects"] == 0))
+    own = three_plus_three(False)
+    assert own.select(np.array([2]), np.array([[0, 0, 3]]), np.array([[0, 0, 2]]), np.ones(1, bool)).tolist() == [-1]
+
+
 def test_boin_goes_by_its_boundaries():
     """Cohort by cohort at the middle of three doses: 0 of 3 up, 1 of 3 stays, 2 of 3 down, 3 of 3 closes it (P(p > 0.3 | 3 of 3) = 0.992)."""
     n, level = np.array([[3, 3, 0]] * 4), np.full(4, 1)
@@ -127,6 +175,14 @@ def test_dropouts_are_replaced_and_counted():
 def test_what_makes_no_trial_is_said():
     with pytest.raises(FitError, match=r"^3\+3 treats cohorts of 3, not 4\.$"):
         TrialDesign(three_plus_three(), cohort=4)
+    with pytest.raises(
+        FitError, match=r"^TrialDesign\(cohort=3, most=20\): cohorts are whole, so most is a multiple of cohort: 18 or 21\.$"
+    ):
+        TrialDesign(boin(0.3), most=20)
+    with pytest.raises(FitError, match=r"^TrialDesign\(start=-1\): a whole number, at least 0\.$"):
+        TrialDesign(boin(0.3), start=-1)
+    with pytest.raises(FitError, match=r"^TrialDesign\(rule=0\.3\) has no method 'check'\. A rule is three_plus_three"):
+        TrialDesign(0.3)
     with pytest.raises(FitError, match=r"^boin\(target=0\.3, low=0\.18, high=0\.2\): 0 < low < target < high < 1 is needed\.$"):
         boin(0.3, high=0.2)
     with pytest.raises(FitError, match=r"^simulate_trials: true rates lie from 0 to 1, one for each dose; got \{'a': 1\.5\}\.$"):

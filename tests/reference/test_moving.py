@@ -110,6 +110,16 @@ def test_other_records_run_through_the_same_program():
     assert np.asarray(seen[0][:2, 0, 0]) == pytest.approx(np.asarray(plain), rel=1e-12)
 
 
+def test_a_program_is_made_for_how_covariates_change_and_late_doses_stand():
+    """Sizes, by which programs are kept, tell apart what is part of a program."""
+    rows = CASES["covariate"][1]
+    plans = [
+        predictor(scaled, read_cohort(rows, scaled, units=UNITS, **how), Solver()).plan
+        for how in ({}, {"interpolation": {"WT": "locf"}}, {"interpolation": {"WT": "linear"}}, {"ties": "observations_first"})
+    ]
+    assert len({sizes_of(scaled, p, 16)[6:] for p in plans}) == 4
+
+
 @pytest.mark.slow
 def test_doses_have_gradients():
     """Amount, time and duration of the second dose against differences of fourth order: h = 1e-3, 1e-12 of the fifth derivative and rounding."""

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from pkpd import best_change, exposure, local_sensitivity, sobol_indices, target_attainment
+from pkpd import best_change, bolus, exposure, local_sensitivity, sobol_indices, target_attainment
 from pkpd.errors import FitError
 from pkpd.plots import (
     plot_differences,
     plot_dose_probability,
     plot_exposure_response,
     plot_heat_map,
+    plot_pareto,
     plot_sobol,
     plot_spider,
     plot_tornado,
@@ -120,3 +121,20 @@ def test_tornado_and_sobol_have_a_row_a_parameter():
     assert "share of the variance of AUC" in texts(plot_sobol(found, "AUC"))
     with pytest.raises(FitError, match=r"^This table has no column 'at_low' or no rows"):
         plot_tornado(pd.DataFrame({"parameter": ["a"], "low": [1.0], "high": [2.0]}))
+
+
+def test_pareto_front_is_a_staircase_of_regimens():
+    """A point a regimen at share and utility, hollow where it breaks what is allowed; other tables are refused."""
+    table = pd.DataFrame({"allowed": [0.05, 0.2], "utility": [0.4, 0.6], "outside": [0.05, 0.21], "feasible": [True, False]})
+    table["regimen"] = [bolus((50, "mg")), bolus((80, "mg"))]
+    table.attrs |= {"limit": "peak of cp from 0 to 24 h", "unit": "of the full effect"}
+    figure = plot_pareto(table)
+    kept, broken = (c.get_offsets() for c in figure.axes[0].collections)
+    np.testing.assert_allclose(np.asarray(kept), [[5.0, 0.4]])
+    np.testing.assert_allclose(np.asarray(broken), [[21.0, 0.6]])
+    for said in ("50 mg at 0 h", "peak of cp from 0 to 24 h outside its limits (% of subjects)", "expected utility (of the full effect)"):
+        assert said in texts(figure)
+    with pytest.raises(FitError, match=r"^plot_pareto: this table has no column 'outside'; give what pareto_front\(.*\) returns\.$"):
+        plot_pareto(table.drop(columns="outside"))
+    with pytest.raises(FitError, match=r"^plot_pareto: this table has no rows"):
+        plot_pareto(table.head(0))
