@@ -117,5 +117,6 @@ def _label(
     theta = {f"theta_{n}": (dims[:3], np.stack([x[n] for x in kept])[:, None], {"unit": model.param(n).unit}) for n in kept[0]}
     coords: dict[str, Any] = {"arm": list(arms), "draw": [0], "subject": np.arange(len(table)), "time": times}
     coords |= {c: ("subject", table[c].to_numpy(float)) for c in table}
+    coords["solved"] = (dims[:3], ~np.isnan(values).any((1, 2))[:, None])
     attrs = {"regimens": [f"{n}: {r!r}" for n, r in arms.items()], "time_unit": "h", "source": "parameters", "simulated": 0, "converged": 1}
     return xr.Dataset(data | theta, coords=coords, attrs=attrs | {"extrapolation": []})

@@ -55,8 +55,8 @@ def what_if(
 
     Draws, subjects and random numbers are the same in every arm, so differences between arms are sharp. An observable in classes (binary, ordinal,
     recist) has besides `<observable>_probability` (arm, draw, subject, time, <observable>_class); `theta_<parameter>` (arm, draw, subject) holds each
-    subject's parameters. A fit that did not converge gives runs marked
-    `attrs["converged"] = 0`, which plots badge and the report withholds; `attrs["source"]` is "posterior" or "prior". `attrs["extrapolation"]` says what
+    subject's parameters, and the coordinate `solved` (arm, draw, subject) says whose prediction is no NaN. A fit that did not converge gives runs
+    marked `attrs["converged"] = 0`, which plots badge and the report withholds; `attrs["source"]` is "posterior" or "prior". `attrs["extrapolation"]` says what
     lies outside the studied doses, and which parameters drive those arms. Raises `FitError` when the fit carries no problem or a value has no use.
 
     >>> runs = what_if(fit, {"double": bolus((640, "mg"))}, times=[1, 2, 4, 8], key=jax.random.PRNGKey(0))   # doctest: +SKIP
@@ -149,6 +149,7 @@ def _label(setting: _Setting, found: Mapping[str, Mapping[str, Any]]) -> xr.Data
         data[o.name] = (DIMS, np.moveaxis(stacked[:, :, :, i], 2, 3), {"unit": o.unit})
     coords: dict[str, Any] = {"arm": arms, "draw": np.arange(stacked.shape[1]), "subject": np.arange(len(table)), "time": setting.times}
     coords |= {c: ("subject", table[c].to_numpy(float)) for c in table}
+    coords["solved"] = (DIMS[:3], ~np.isnan(stacked).any((2, 3)))
     for name in problem.model.param_names:
         data[f"theta_{name}"] = (DIMS[:3], np.stack([found[n]["theta"][name] for n in arms]), {"unit": problem.model.param(name).unit})
     for o in next(iter(found.values()))["classes"]:

@@ -93,6 +93,11 @@ def test_common_random_numbers_sharpen_differences(both):
     assert float(paired.std()) < 1e-9 < 1e-3 < apart.std()
 
 
+def test_who_was_solved_stands_beside_what_is_compared(both):
+    truth = (both[0]["cp"].max("time") > 1.0) & (both[0]["theta_CL"] > 0)
+    assert truth["solved"].dims == ("arm", "draw", "subject") and bool(truth["solved"].all())
+
+
 def test_nothing_was_fitted_is_told(both):
     notes = both[0].attrs["extrapolation"]
     assert "Nothing was fitted: all of it is prior." in notes
