@@ -23,7 +23,13 @@ from pkpd.simulate.portable import portable
 
 
 def write_arms(
-    runs: xr.Dataset, model: Model, arms: Mapping[str, Regimen], folder: str | PathLike[str], *, draw: int = 0, product: Sequence[str] = ()
+    runs: xr.Dataset,
+    model: Model,
+    arms: Mapping[str, Regimen],
+    folder: str | PathLike[str],
+    *,
+    draw: int = 0,
+    product: str | Sequence[str] = (),
 ) -> tuple[Path, Path]:
     """Write records.csv and parameters.csv of one draw of runs: what NONMEM, mrgsolve or nlmixr2 need to predict the same.
 
@@ -45,7 +51,7 @@ def write_arms(
         if path.exists():
             raise FitError(f"{path} exists already and is left alone. Give another folder, or delete it first.")
     table, times = _covariates(runs), np.asarray(runs["time"].values, float)
-    share = product_share(table, list(product))
+    share = product_share(table, product)
     n = len(runs["subject"])
     parts = [_records(model, r, times, table, share, k, n) for k, r in enumerate(arms.values())]
     rows = pd.concat(parts, ignore_index=True)

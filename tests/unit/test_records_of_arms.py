@@ -86,6 +86,46 @@ def test_refusals_are_sentences(written, tmp_path):
         simulate_arms(one_compartment_oral, arms, times=TIMES, between={"CL": 0.3})
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"overrides": {"CLL": 1.0}}, r"^overrides names 'CLL', which is no parameter of one_compartment_oral\. Did you mean 'CL'\? "),
+        ({"overrides": {"twice": {"CL": 1.0}}}, r"^overrides names the arm 'twice', which is not given\. Known: once\.$"),
+        (
+            {"overrides": {"CL": -1.0}},
+            r"^overrides sets 'CL' of once to -1\.0; accepted is a finite number, not below 0, in L/h, or a function",
+        ),
+        ({"overrides": {"CL": [1.0, 2.0]}}, r"^overrides sets 'CL' of once to \[1\.0, 2\.0\]; accepted is a finite number"),
+        (
+            {"overrides": {"CL": lambda x: -x}},
+            r"^overrides makes 'CL' of once -.* in virtual subject 1; it must be a finite number, not below 0\.$",
+        ),
+        (
+            {"overrides": {"CL": lambda x: [1.0, 2.0]}},
+            r"^The function that overrides sets 'CL' by gives shape \(2,\); accepted is one number, .*\(3,\)\.$",
+        ),
+        ({"n_subjects": 0}, r"^n_subjects=0: a whole number of subjects, at least 1\.$"),
+        ({"n_subjects": True}, r"^n_subjects=True: a whole number of subjects, at least 1\.$"),
+        ({"n_subjects": -3}, r"^n_subjects=-3: a whole number of subjects, at least 1\.$"),
+        ({"covariates": {"WT": 70.0}, "n_subjects": None}, r"^covariates are a DataFrame with a row a subject, or columns as in \{'WT': "),
+        (
+            {"product": ["VIABB"], "covariates": {"VIAB": [1.0, 1.0, 1.0]}},
+            r"^product names 'VIABB', which .* do not have\. Did you mean 'VIAB'\? ",
+        ),
+        (
+            {"product": "VIAB", "covariates": {"VIAB": [1.0, -1.0, 1.0]}},
+            r"^product=\('VIAB',\): doses of virtual subject 2 would be multiplied by -1; ",
+        ),
+        ({"between": {"CL": -0.3}}, r"^between sets 'CL' to -0\.3; a standard deviation is a finite number, not below 0\.$"),
+    ],
+)
+def test_what_simulate_arms_cannot_use_is_refused(options, text):
+    with pytest.raises(FitError, match=text):
+        simulate_arms(
+            one_compartment_oral, {"once": oral((320, "mg"))}, times=TIMES, **({"n_subjects": 3, "key": jax.random.key(1)} | options)
+        )
+
+
 def test_what_other_programs_cannot_say_is_refused(tmp_path):
     arms = {"a": infusion((1, "mg"), "oral", over=(1, "h"))}
     runs = simulate_arms(one_compartment_oral_lag, arms, times=[1.0, 2.0])
