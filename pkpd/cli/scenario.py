@@ -114,7 +114,10 @@ def _write_tables(
     bands_table(runs).to_csv(out / "bands.csv", index=False)
     for name, table in tables.items():
         table.to_csv(out / f"{name.lower()}.csv", index=False)
-    write_nonmem_table(xpose_table(runs, s.table_draws), out / "sdtab1")
+    predicted = xpose_table(runs, s.table_draws)
+    write_nonmem_table(predicted, out / "sdtab1")
+    for note in predicted.attrs["notes"]:
+        tell(f"sdtab1: {note}")
     write_arms(runs, model, s.arms, out, product=s.population.get("product", ()))
     if len(runs["draw"]) > s.table_draws:
         tell(

@@ -74,6 +74,15 @@ def test_an_xpose_table_is_what_nonmem_writes(written, tmp_path):
     assert len(back) == 3 * 2 * len(TIMES) and back["ID"].max() == 6
 
 
+def test_a_subject_who_was_not_solved_has_no_line(written):
+    """NONMEM's format knows no NaN: the line would hold a prediction of 0."""
+    runs = written[0].copy(deep=True)
+    runs["cp"][0, 0, 1] = np.nan
+    table = xpose_table(runs)
+    assert table.attrs["notes"] == [f"{len(TIMES)} of {6 * len(TIMES)} lines have no prediction (not solved) and are left out."]
+    assert 2 not in set(table["ID"]) and len(table) == 5 * len(TIMES) and not xpose_table(written[0]).attrs["notes"]
+
+
 def test_refusals_are_sentences(written, tmp_path):
     runs, arms, folder, _ = written
     with pytest.raises(FitError, match=r"records\.csv exists already and is left alone\. "):
