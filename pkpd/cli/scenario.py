@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pkpd.report.scenario import scenario_page
 from pkpd.simulate import Scenario, read_scenario, simulate_arms, what_if, write_arms, xpose_table
 from pkpd.simulate.scenario.read import read_source
 from pkpd.simulate.scenario.tables import bands_table, exposure_table, profiles, target_table
+from pkpd.simulate.virtual import N_SUBJECTS, needed
 
 BANDS = "Lines: the median patient; dark bands: what is not known of it (90 % of draws); light bands: the middle 90 % of patients."
 PAIRS = "The same patients under both arms: median patient with 90 % of draws, and the middle 90 % of patients."
@@ -35,7 +36,10 @@ def run_scenario(path: Path, out: Path, tell: Callable[[str], None]) -> xr.Datas
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FitError(f"{out} exists and is not empty, and is left alone. Give another folder, or delete it first.")
     source = read_source(path)
-    scenario, model, runs = _of_model(path, source) if source["model"] else _of_fit(path, source)
+    scenario, model, runs = _of_model(path, source, tell) if source["model"] else _of_fit(path, source)
+    unread = scenario.population["patients"].attrs["unread"] if "patients" in scenario.population else []
+    if unread:
+        tell(f"Columns of the patients that nothing reads: {', '.join(unread)}.")
     out.mkdir(parents=True, exist_ok=True)
     tables = {"Exposure": exposure_table(runs, scenario)}
     if scenario.targets:
@@ -55,13 +59,13 @@ def run_scenario(path: Path, out: Path, tell: Callable[[str], None]) -> xr.Datas
     return runs
 
 
-def _of_model(path: Path, source: Any) -> tuple[Scenario, Model, xr.Dataset]:
+def _of_model(path: Path, source: Any, tell: Callable[[str], None]) -> tuple[Scenario, Model, xr.Dataset]:
     model = model_named(source["model"])
     s = read_scenario(path, model)
     wrong = [n for n in ("draws", "vary") if n in s.population]
     if wrong:
         raise FitError(f"{path.name}: population.{wrong[0]} belongs to a fit or its prior; a model with stated parameters has one draw.")
-    table = _patients(path, model, s)
+    table = _patients(s, model, tell)
     n = None if table is not None else s.population.get("subjects")
     key = jax.random.key(s.seed)
     return s, model, simulate_arms(
@@ -70,31 +74,35 @@ def _of_model(path: Path, source: Any) -> tuple[Scenario, Model, xr.Dataset]:
     )  # fmt: skip
 
 
-def _patients(path: Path, model: Model, s: Scenario) -> pd.DataFrame | None:
+def _patients(s: Scenario, model: Model, tell: Callable[[str], None]) -> pd.DataFrame | None:
     """The covariates of a model's patients: a file, or the same numbers for all."""
     if "patients" in s.population:
-        place = s.population["patients"]
-        if not place.is_file():
-            raise FitError(f"{path.name}: there is no file {place} of virtual patients.")
-        table = pd.read_csv(place)
-        return table[[c for c in table.columns if pd.api.types.is_numeric_dtype(table[c]) and c != "ID"]]
-    same = {**{c.name: c.reference for c in model.covariates}, **s.population.get("covariates", {})}
+        return s.population["patients"]
+    given = s.population.get("covariates", {})
+    same = {**{c.name: c.reference for c in model.covariates}, **given}
     if not same:
         return None
-    n = s.population.get("subjects", 100 if s.variability else 1)
-    return pd.DataFrame({c: [v] * n for c, v in same.items()})
+    assumed = [f"{n} = {v:g}" for n, v in same.items() if n not in given]
+    if assumed:
+        tell(f"The model's reference for every patient (population.covariates says otherwise): {', '.join(assumed)}.")
+    return _alike(same, s.population.get("subjects", 100 if s.variability else 1))
+
+
+def _alike(values: Mapping[str, float], n: int) -> pd.DataFrame:
+    return pd.DataFrame({c: [v] * n for c, v in values.items()})
 
 
 def _of_fit(path: Path, source: Any) -> tuple[Scenario, Model, xr.Dataset]:
     problem = build_problem(load_problem(path.parent / source["file"]), source["quick"])
-    s = read_scenario(path, problem.model)
+    s = read_scenario(path, problem.model, covariates=tuple(needed(problem)))
     wrong = [n for n, v in (("parameters", s.parameters), ("variability", s.variability)) if v]
     if wrong:
         raise FitError(f"{path.name}: [{wrong[0]}] belongs to a model; a fit has its own. Set values of an arm by [overrides].")
     fit: Any = load_fit(path.parent / source["fit"], problem) if source["fit"] else problem
     p = s.population
+    patients = _alike(p["covariates"], p.get("subjects", N_SUBJECTS)) if "covariates" in p else p.get("patients")
     return s, problem.model, what_if(
-        fit, s.arms, times=s.times, key=jax.random.key(s.seed), n_subjects=p.get("subjects"), draws=p.get("draws", 100), covariates=p.get("patients"),
+        fit, s.arms, times=s.times, key=jax.random.key(s.seed), n_subjects=p.get("subjects"), draws=p.get("draws", 100), covariates=patients,
         vary=tuple(p.get("vary", ("parameters", "subjects"))), overrides=s.overrides, product=tuple(p.get("product", ())),
     )  # fmt: skip
 
@@ -106,7 +114,10 @@ def _write_tables(
     bands_table(runs).to_csv(out / "bands.csv", index=False)
     for name, table in tables.items():
         table.to_csv(out / f"{name.lower()}.csv", index=False)
-    write_nonmem_table(xpose_table(runs, s.table_draws), out / "sdtab1")
+    predicted = xpose_table(runs, s.table_draws)
+    write_nonmem_table(predicted, out / "sdtab1")
+    for note in predicted.attrs["notes"]:
+        tell(f"sdtab1: {note}")
     write_arms(runs, model, s.arms, out, product=s.population.get("product", ()))
     if len(runs["draw"]) > s.table_draws:
         tell(

@@ -23,7 +23,8 @@ def nonmem_tables(fit: Any) -> dict[str, pd.DataFrame]:
     sdtab: ID, TIME (h), DV, MDV 0, CENS, DVID (from 1, in the order of the observables), IPRED and PRED (medians over draws), NPDE (randomised quantile
     residual against new subjects), IQRES (against the subject's own replicates), IWRES where the fit has it; NaN where an observable is no amount.
     patab: ID, each varying parameter and its ETA1, ETA2, ... as posterior means. IDs that are no whole numbers count from 1. `attrs` of sdtab has "ids",
-    "dvid" and "etas" (what the numbers stand for). Raises `FitError` for a tree without rows.
+    "dvid" and "etas" (what the numbers stand for) and "notes" (which zeros are measured, and which stand for a value that is not known).
+    Raises `FitError` for a tree without rows.
 
     >>> nonmem_tables(fit)["sdtab"].head()                                               # doctest: +SKIP
     """
@@ -37,6 +38,7 @@ def nonmem_tables(fit: Any) -> dict[str, pd.DataFrame]:
     sd = sd.assign(**{n: x[kept] for n, x in _predictions(fit, table).items()})
     etas = {f"ETA{i + 1}": n for i, n in enumerate(eta_names(fit))}
     sd.attrs = {"ids": {str(v): k for k, v in numbers.items()}, "dvid": {str(v): k for k, v in seen.items()}, "etas": etas}
+    sd.attrs["notes"] = _zeros(sd)
     found = {"sdtab": sd.reset_index(drop=True), "patab": _by_row(_parameters(fit, etas), table["subject"][kept], ids)}
     known = covariates(fit)
     whole = [c for c in known if known[c].nunique() <= CATEGORIES and (known[c] % 1 == 0).all()]
@@ -44,6 +46,20 @@ def nonmem_tables(fit: Any) -> dict[str, pd.DataFrame]:
         if columns:
             found[name] = _by_row(known[columns], table["subject"][kept], ids)
     return found
+
+
+def _zeros(sd: pd.DataFrame) -> list[str]:
+    """What a 0 is in the file, where NONMEM writes one for every value that there is none of."""
+    told = [
+        "sdtab has the scored rows only, all MDV 0: no dose rows, which NONMEM writes with DV 0. Of a row with CENS 1 (or -1), DV is the limit."
+    ]
+    for number, part in sd.groupby("DVID"):
+        measured = int((part["DV"] == 0).sum())
+        told += [f"dvid {number}: DV is a measured 0 in {measured} of {len(part)} rows."] if measured else []
+        unknown = [str(c) for c in part.columns if part[c].isna().any()]
+        rows = int(part[unknown].isna().any(axis=1).sum())
+        told += [f"dvid {number}: 0 in {', '.join(unknown)} stands for no value, in {rows} of {len(part)} rows."] if unknown else []
+    return told
 
 
 def write_nonmem_tables(fit: Any, folder: str | PathLike[str], run: int = 1) -> list[Path]:
@@ -57,6 +73,7 @@ def write_nonmem_tables(fit: Any, folder: str | PathLike[str], run: int = 1) -> 
     place.mkdir(parents=True, exist_ok=True)
     paths = [write_nonmem_table(table, place / f"{name}{run}", run) for name, table in tables.items()]
     told = [f"{what} {number}: {name}" for what in ("ids", "dvid", "etas") for number, name in tables["sdtab"].attrs[what].items()]
+    told += [f"note {sentence}" for sentence in tables["sdtab"].attrs["notes"]]
     note = place / f"tables{run}.txt"
     note.write_text("\n".join(told) + "\n", encoding="utf-8")
     return [*paths, note]

@@ -21,9 +21,14 @@ def levels_of(cohort: Cohort, column: str) -> np.ndarray:
 
 
 def levels(population: Population, cohort: Cohort) -> dict[str, Any]:
-    """What `Population.draw` needs besides covariates: "changing", and "levels:COLUMN" of occasions, of groups of subjects and of what changes."""
+    """What `Population.draw` needs besides covariates: "changing", and "levels:COLUMN" of occasions, groups of subjects, what changes and categories.
+
+    Virtual subjects need not have all levels of a category, and their effects are named by those of the data.
+    """
     named = {e.covariate for _, e in _changing(population, cohort)}
-    columns = sorted(named | set(population.occasions.values()) | set(population.levels.values()))
+    effects = [e for v in population.parameters.values() for e in v.effects if e.kind == "categorical"]
+    categories = {e.covariate for e in effects if e.covariate in cohort.covariates and cohort.covariates[e.covariate].dtype.kind in "fiu"}
+    columns = sorted(named | categories | set(population.occasions.values()) | set(population.levels.values()))
     if not columns:
         return {}
     return {"changing": tuple(sorted(named)), **{f"levels:{c}": levels_of(cohort, c) for c in columns}}

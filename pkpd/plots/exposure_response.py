@@ -19,7 +19,8 @@ def plot_exposure_response(exposure: Any, response: Any, bins: int = BINS, attrs
     """Response against exposure: points are patients (400 an arm, evenly chosen), the line their median in bins of equal number, the band 90 % of draws.
 
     `exposure` and `response` are DataArrays with dims (arm, draw, subject), from `exposure`, `best_change` or a comparison; of truth values the line is the
-    share of patients with the response. `attrs` (runs.attrs) mark simulated data and extrapolation. Returns the figure. Raises `FitError`.
+    share of patients with the response. Patients who could not be solved are left out. `attrs` (runs.attrs) mark simulated data and
+    extrapolation. Returns the figure. Raises `FitError`.
     """
     x, y, arms = _arrays(exposure, response)
     own = axes is None
@@ -59,6 +60,10 @@ def _arrays(exposure: Any, response: Any) -> tuple[np.ndarray, np.ndarray, list[
     if exposure.sizes != response.sizes:
         raise FitError(f"exposure has sizes {dict(exposure.sizes)} and response {dict(response.sizes)}: take both from the same runs.")
     x, y = (np.asarray(a.transpose(*dims).values, float) for a in (exposure, response))
+    known = np.isfinite(x) & np.isfinite(y)
+    if "solved" in response.coords:  # a truth value of who was not solved is no answer
+        known &= response["solved"].transpose(*dims).values
+    x, y = np.where(known, x, np.nan), np.where(known, y, np.nan)
     return x, y, [str(a) for a in exposure["arm"].values]
 
 

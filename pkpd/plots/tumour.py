@@ -29,6 +29,7 @@ def plot_waterfall(runs: Any, observable: str | None = None, baseline: float | N
     figure, axes = figures.panels(len(arms), axes, columns=_columns(arms), height=3.2, width=_width(arms), sharey=True)
     for ax, arm, values in zip(axes, arms, change, strict=True):
         ranked = -np.sort(-np.where(np.isfinite(values), values, np.nan), axis=1)
+        ranked = ranked[:, np.isfinite(ranked).any(0)]  # a rank that no draw fills: somebody was never solved
         low, middle, high = np.nanquantile(ranked, [0.05, 0.5, 0.95], axis=0)
         place = np.arange(len(middle))
         for a, b, color, label in CLASSES:
@@ -37,8 +38,8 @@ def plot_waterfall(runs: Any, observable: str | None = None, baseline: float | N
                 ax.bar(place[here], middle[here], width=0.86, color=color, label=label)
         ax.vlines(place, low, high, color=style.INK, linewidth=0.5, alpha=0.6)
         _lines(ax)
-        share = (values <= PR).mean(1)
-        at = np.quantile(share, [0.05, 0.5, 0.95])
+        share = np.nanmean(np.where(np.isnan(values), np.nan, values <= PR), axis=1)  # of those whose size is known
+        at = np.nanquantile(share, [0.05, 0.5, 0.95])
         ax.set_title(f"{arm}: {100 * at[1]:.0f} % ({100 * at[0]:.0f} to {100 * at[2]:.0f}) shrink by 30 %")
         ax.set_xticks([])
         ax.set_xlabel("patients, sorted in each draw")

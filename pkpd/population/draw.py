@@ -37,7 +37,7 @@ def columns(name: str, effect: Effect, covariates: Covariates) -> dict[str, np.n
     """Design columns by site (`beta_<param>_<covariate>`); one that changes in time has a single column, over its levels."""
     c, values = effect.covariate, covariates.get(effect.covariate)
     if not changes(effect, covariates):
-        return {f"beta_{name}_{x}": v for x, v in effect.columns(np.asarray(values)).items()}
+        return {f"beta_{name}_{x}": v for x, v in effect.columns(np.asarray(values), covariates.get(f"levels:{c}")).items()}
     made = effect.columns(np.asarray(covariates.get(f"levels:{c}", values), float))
     if len(made) != 1:
         raise FitError(

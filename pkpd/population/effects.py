@@ -34,16 +34,23 @@ class Effect:
     def levels(self, values: np.ndarray) -> list[float]:
         return [float(v) for v in np.unique(values) if v != self.reference]
 
-    def columns(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Design columns by suffix of the coefficient's name: "WT", or "HER2" (one other level), or "HER2_2" for each of several."""
+    def columns(self, values: np.ndarray, known: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Design columns by suffix of the coefficient's name: "WT", or "HER2" (one other level), or "HER2_2" for each of several.
+
+        `known` are the levels of a category that were fitted (None: those of `values`); virtual subjects need not have all of them.
+        """
         if self.kind == "power":
             if np.any(values <= 0):
                 raise FitError(f"A power effect of {self.covariate} needs positive values; the cohort has {np.nanmin(values):g}.")
             return {self.covariate: np.log(values / self.reference)}
         if self.kind == "exponential":
             return {self.covariate: (values - self.reference) / self.per}
-        levels = self.levels(values)
-        if len(levels) == len(np.unique(values)):
+        every = np.unique(values if known is None else known)
+        strange, levels = np.setdiff1d(values, every), self.levels(every)
+        if len(strange):
+            listed = ", ".join(f"{x:g}" for x in every)
+            raise FitError(f"{self.covariate} is {strange[0]:g}, a level whose effect is not known: the data have {listed}.")
+        if len(levels) == len(every):
             raise FitError(f"The reference {self.reference:g} of {self.covariate} occurs in no subject; there are {sorted(set(values))}.")
         names = [self.covariate if len(levels) == 1 else f"{self.covariate}_{v:g}" for v in levels]
         return {n: (values == v).astype(float) for n, v in zip(names, levels, strict=True)}

@@ -16,8 +16,9 @@ from pkpd.events import Regimen
 from pkpd.model import Model
 from pkpd.model.predict import raise_failures
 from pkpd.simulate.grid import design
-from pkpd.simulate.overrides import product_share, with_product
+from pkpd.simulate.overrides import by_arm, changed, check_made, product_share, with_product
 from pkpd.simulate.parameters import subject_parameters
+from pkpd.simulate.virtual import check_count
 from pkpd.solve import Solver
 
 
@@ -32,7 +33,7 @@ def simulate_arms(
     covariates: Any = None,
     key: Any = None,
     overrides: Mapping[str, Any] | None = None,
-    product: Sequence[str] = (),
+    product: str | Sequence[str] = (),
     solver: Solver | None = None,
 ) -> xr.Dataset:
     """Every observable under each regimen for subjects of stated parameters: the Dataset of `what_if` with one draw.
@@ -52,11 +53,12 @@ def simulate_arms(
         raise FitError("simulate_arms needs at least one arm, as in {'once': oral((320, 'mg'))}.")
     table = _subjects(covariates, n_subjects, bool(between))
     theta = _parameters(model, parameters or {}, between or {}, len(table), key)
-    changes = _by_arm(model, overrides or {}, arms)
-    share = product_share(table, [c for c in product])
+    changes = by_arm(model, overrides, arms)
+    share = product_share(table, product)
     values, kept = [], []
     for name, regimen in arms.items():
-        own = {n: _applied(changes[name].get(n), x) for n, x in theta.items()}
+        own = {n: _applied(n, changes[name], x) for n, x in theta.items()}
+        check_made(model, name, changes[name], own)
         bound = with_product(design(model, regimen, times, table, name, solver=solver).predictor, share)
         _ = bound.chosen  # picked with plain numbers, outside of the traced function
         seen, solution = jax.jit(bound.observables)({n: jnp.asarray(x) for n, x in own.items()})
@@ -67,9 +69,13 @@ def simulate_arms(
 
 
 def _subjects(covariates: Any, n: int | None, varies: bool) -> pd.DataFrame:
+    check_count(n)
     if covariates is None:
         return pd.DataFrame(index=range(n or (100 if varies else 1)))
-    table = pd.DataFrame(covariates).reset_index(drop=True)
+    try:
+        table = pd.DataFrame(covariates).reset_index(drop=True)
+    except (ValueError, TypeError) as error:
+        raise FitError(f"covariates are a DataFrame with a row a subject, or columns as in {{'WT': [70.0, 80.0]}} ({error}).") from None
     if n is not None and n != len(table):
         raise FitError(f"n_subjects={n} and {len(table)} rows of covariates: leave n_subjects out, or give as many rows.")
     return table
@@ -79,6 +85,9 @@ def _parameters(model: Model, given: Mapping[str, float], between: Mapping[str, 
     unknown = [name for name in between if name not in model.param_names]
     if unknown:
         raise FitError(f"between names '{unknown[0]}', which is no parameter of {model.name}. {choices(unknown[0], model.param_names)}")
+    for name, sd in between.items():
+        if isinstance(sd, bool) or not isinstance(sd, int | float | np.number) or not 0 <= sd < np.inf:
+            raise FitError(f"between sets '{name}' to {sd!r}; a standard deviation is a finite number, not below 0.")
     if between and key is None:
         raise FitError("between draws random numbers: give a key, as in key=jax.random.key(1).")
     middle = {name: float(model.typical[name]) for name in model.param_names} | dict(given)
@@ -93,20 +102,8 @@ def _parameters(model: Model, given: Mapping[str, float], between: Mapping[str, 
     return made
 
 
-def _by_arm(model: Model, overrides: Mapping[str, Any], arms: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    shared = {n: v for n, v in overrides.items() if not isinstance(v, Mapping)}
-    found = {a: {**shared, **overrides.get(a, {})} for a in arms}
-    for names in found.values():
-        for n in names:
-            if n not in model.param_names:
-                raise FitError(f"overrides names '{n}', which is no parameter of {model.name}. {choices(n, model.param_names)}")
-    return found
-
-
-def _applied(change: Any, value: np.ndarray) -> np.ndarray:
-    if change is None:
-        return value
-    return np.broadcast_to(np.asarray(change(value) if callable(change) else float(change), float), value.shape)
+def _applied(name: str, changes: Mapping[str, Any], value: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(np.asarray(changed(name, changes[name], value)), value.shape) if name in changes else value
 
 
 def _label(
@@ -117,5 +114,6 @@ def _label(
     theta = {f"theta_{n}": (dims[:3], np.stack([x[n] for x in kept])[:, None], {"unit": model.param(n).unit}) for n in kept[0]}
     coords: dict[str, Any] = {"arm": list(arms), "draw": [0], "subject": np.arange(len(table)), "time": times}
     coords |= {c: ("subject", table[c].to_numpy(float)) for c in table}
+    coords["solved"] = (dims[:3], ~np.isnan(values).any((1, 2))[:, None])
     attrs = {"regimens": [f"{n}: {r!r}" for n, r in arms.items()], "time_unit": "h", "source": "parameters", "simulated": 0, "converged": 1}
     return xr.Dataset(data | theta, coords=coords, attrs=attrs | {"extrapolation": []})

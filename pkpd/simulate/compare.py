@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from pkpd.errors import FitError, choices
-from pkpd.simulate.quantiles import fractions, need
+from pkpd.simulate.quantiles import censored, fractions, need
 
 BY = ("difference", "ratio")
 
@@ -39,7 +39,8 @@ def arm_differences(values: Any, reference: str, *, by: str = "difference") -> x
 def arm_table(values: Any, reference: str | None = None, *, by: str = "ratio", level: float = 0.9) -> pd.DataFrame:
     """One line an arm: the median subject of each draw, its median and credible interval over draws; and against a reference, pair by pair.
 
-    `values` has dimensions arm, draw and subject and no other. Columns: arm, median, low, high, unit; with `reference` besides versus, versus_low,
+    `values` has dimensions arm, draw and subject and no other. Columns: arm, median, low, high, unit; of `last_detectable` besides `censored`, the share of
+    values that are lower bounds (a median is one too where that is above a half); with `reference` besides versus, versus_low,
     versus_high (of the median subject's ratio or difference) and `higher`, the share of draws and subjects above the reference. Raises `FitError`.
 
     >>> x = xr.DataArray([[[1.0, 3.0]], [[2.0, 6.0]]], dims=("arm", "draw", "subject"), coords={"arm": ["a", "b"]})
@@ -54,6 +55,8 @@ def arm_table(values: Any, reference: str | None = None, *, by: str = "ratio", l
         raise FitError(f"'{values.name}' has the dimension {extra[0]} too: take one value a subject, as exposure gives.")
     table = _over_draws(values, level, "")
     table["unit"] = values.attrs.get("unit", "1")
+    if "censored_at" in values.attrs:
+        table["censored"] = censored(values).where(values.notnull()).mean(("draw", "subject")).to_pandas()
     if reference is None:
         return table.reset_index()
     against = arm_differences(values, reference, by=by)

@@ -16,12 +16,13 @@ from pkpd.simulate.exposure import auc
 
 FEWEST, CHANCE, LEAST, MOST = 20, 8.0, 0.1, 3
 """Draws from which drivers are told; a share of CHANCE / draws comes about by chance less than once in 200; the least share told; the most parameters."""
+COVARIATE = "Covariate "
 
 
 def outside_the_data(
     problem: FitProblem, fit: Any, arms: Mapping[str, Regimen], times: np.ndarray, table: pd.DataFrame, share: Any = 1.0
 ) -> list[str]:
-    """One sentence for each arm whose single or total dose, or time, exceeds what the cohort had; then what is prior-driven.
+    """One sentence for each arm whose single or total dose, each covariate, or time that exceeds what the cohort had; then what is prior-driven.
 
     `table` holds the virtual subjects, whose weights say what a dose by body size comes to; `share` multiplies their amounts.
     """
@@ -32,9 +33,30 @@ def outside_the_data(
     most = float(np.max(share))
     given = {name: [most * x for x in _amounts(problem, r, table)] for name, r in arms.items()}
     found = [s for name, x in given.items() for s in _arm(problem, name, x, single, total)]
+    found += [s for c in ranged(problem) if c in table for s in _covariate(problem, c, table[c].to_numpy(float))]
     if times.max() > last:
         found.append(f"Times after {last:g} h, the last observation, are extrapolation.")
     return [*found, *_prior_driven(fit)] if found else found
+
+
+def ranged(problem: FitProblem) -> list[str]:
+    """The covariates that the model and the population's effects read as amounts; categories have the cohort's levels and no others."""
+    effects = [e.covariate for v in problem.population.parameters.values() for e in v.effects if e.kind != "categorical"]
+    return list(dict.fromkeys([*problem.fitted_model.covariate_names, *effects]))
+
+
+def _covariate(problem: FitProblem, name: str, values: np.ndarray) -> list[str]:
+    records = problem.cohort.covariate_records
+    seen = (records if name in records else problem.cohort.covariates)[name].to_numpy(float)
+    low, high = np.nanmin(seen), np.nanmax(seen)
+    slack = 1e-9 * max(abs(low), abs(high))
+    if np.nanmin(values) >= low - slack and np.nanmax(values) <= high + slack:
+        return []
+    share = np.mean((values < low - slack) | (values > high + slack))
+    return [
+        f"{COVARIATE}{name}: extrapolation, {100 * share:.0f} % of the virtual subjects lie outside {low:g} to {high:g} of the cohort "
+        f"(they have {np.nanmin(values):g} to {np.nanmax(values):g})."
+    ]
 
 
 def _amounts(problem: FitProblem, regimen: Regimen, table: pd.DataFrame) -> tuple[float, float]:
@@ -69,15 +91,15 @@ def _prior_driven(fit: Any) -> list[str]:
 
 
 def drivers(fit: Any, runs: xr.Dataset, sites: Mapping[str, np.ndarray], notes: list[str]) -> list[str]:
-    """For each arm that is extrapolation (all, where times are) and each observable, the parameters that its area rests on most.
+    """For each arm that is extrapolation (all, where times or covariates are) and each observable, the parameters that its area rests on most.
 
     The share is the squared rank correlation, over draws, of a population parameter with the area under the median subject's profile: correlated parameters
     share what they explain. Beside it, how much of the parameter is prior. Nothing below 20 draws, or where parameters do not vary.
     """
     if not notes or len(runs["draw"]) < FEWEST or not sites:
         return []
-    late = any(n.startswith("Times after") for n in notes)
-    arms = [str(a) for a in runs["arm"].values if late or any(n.startswith(f"{a}: extrapolation") for n in notes)]
+    every = any(n.startswith(("Times after", COVARIATE)) for n in notes)
+    arms = [str(a) for a in runs["arm"].values if every or any(n.startswith(f"{a}: extrapolation") for n in notes)]
     known = {} if isinstance(fit, FitProblem) else contraction_table(fit).set_index("name")["ratio"].to_dict()
     scalars = {n: v for n, v in sites.items() if v.ndim == 1 and np.ptp(v) > 0 and not n.startswith(("sigma", "raw_"))}
     profiles = [str(n) for n, x in runs.data_vars.items() if set(x.dims) == {"arm", "draw", "subject", "time"}]

@@ -48,3 +48,9 @@ def fractions(word: str, given: Any) -> list[float]:
     if not found or not all(0 <= x <= 1 for x in found):
         raise FitError(f"{word}={given!r}: numbers from 0 to 1, as in (0.05, 0.5, 0.95).")
     return found
+
+
+def censored(values: xr.DataArray) -> xr.DataArray:
+    """Where a time is a lower bound: at the end of what was looked at (attribute `censored_at`, h)."""
+    end = float(values.attrs.get("censored_at", np.inf))
+    return values >= end - 1e-9 * max(1.0, abs(end)) if np.isfinite(end) else xr.zeros_like(values, bool)

@@ -23,7 +23,13 @@ from pkpd.simulate.portable import portable
 
 
 def write_arms(
-    runs: xr.Dataset, model: Model, arms: Mapping[str, Regimen], folder: str | PathLike[str], *, draw: int = 0, product: Sequence[str] = ()
+    runs: xr.Dataset,
+    model: Model,
+    arms: Mapping[str, Regimen],
+    folder: str | PathLike[str],
+    *,
+    draw: int = 0,
+    product: str | Sequence[str] = (),
 ) -> tuple[Path, Path]:
     """Write records.csv and parameters.csv of one draw of runs: what NONMEM, mrgsolve or nlmixr2 need to predict the same.
 
@@ -45,7 +51,7 @@ def write_arms(
         if path.exists():
             raise FitError(f"{path} exists already and is left alone. Give another folder, or delete it first.")
     table, times = _covariates(runs), np.asarray(runs["time"].values, float)
-    share = product_share(table, list(product))
+    share = product_share(table, product)
     n = len(runs["subject"])
     parts = [_records(model, r, times, table, share, k, n) for k, r in enumerate(arms.values())]
     rows = pd.concat(parts, ignore_index=True)
@@ -85,7 +91,8 @@ def xpose_table(runs: xr.Dataset, draws: int = 1) -> pd.DataFrame:
     """The predictions as a NONMEM table (sdtab): a line a subject, arm, draw, time and observable: ID, REP, ARM, TIME, DVID, IPRED (DV where
     runs have residual error), covariates.
 
-    ID counts over arms and subjects, as in records.csv; REP is the draw (from 1), evenly spaced over those of the runs; DVID counts the observables.
+    ID counts over arms and subjects, as in records.csv; REP is the draw (from 1), evenly spaced over those of the runs; DVID counts the observables. Lines
+    without a prediction (a subject who could not be solved) are left out, since NONMEM would write 0; `attrs["notes"]` counts them.
     """
     names = [str(v) for v, x in runs.data_vars.items() if set(x.dims) == {"arm", "draw", "subject", "time"}]
     pick = np.unique(np.linspace(0, len(runs["draw"]) - 1, min(draws, len(runs["draw"]))).astype(int))
@@ -94,4 +101,8 @@ def xpose_table(runs: xr.Dataset, draws: int = 1) -> pd.DataFrame:
     rep, arm, subject, time, dvid = (x.ravel().astype(int) for x in np.meshgrid(*map(np.arange, (len(pick), a, s, t, n)), indexing="ij"))
     columns: dict[str, Any] = {"ID": arm * s + subject + 1, "REP": rep + 1, "ARM": arm + 1, "TIME": np.take(runs["time"].values, time)}
     columns |= {"DVID": dvid + 1, "DV" if "residual" in runs.attrs.get("vary", ()) else "IPRED": values.ravel()}
-    return pd.DataFrame(columns | {c: np.take(v.to_numpy(), subject) for c, v in _covariates(runs).items()})
+    table = pd.DataFrame(columns | {c: np.take(v.to_numpy(), subject) for c, v in _covariates(runs).items()})
+    lost = np.isnan(values.ravel())
+    table = table[~lost].reset_index(drop=True)
+    table.attrs["notes"] = [f"{lost.sum()} of {len(lost)} lines have no prediction (not solved) and are left out."] if lost.any() else []
+    return table

@@ -25,8 +25,7 @@ def virtual_subjects(problem: FitProblem, given: Any, n: int | None, also: Seque
     DataFrame; a table is taken as it is, or where `n` is not its length drawn from with replacement. `also` are columns needed beside those of model and
     population.
     """
-    if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1):
-        raise FitError(f"n_subjects={n!r}: a whole number of subjects, at least 1.")
+    check_count(n)
     pick, draw = jax.random.split(key)
     if given is None:
         own = own_subjects(problem)
@@ -45,6 +44,12 @@ def virtual_subjects(problem: FitProblem, given: Any, n: int | None, also: Seque
         raise FitError(f"covariates={type(given).__name__}: a DataFrame, the path of a csv file, a function (key, n), or None.")
     found = _checked(table, problem, also, said)
     return found if n in (None, len(found)) else _drawn(found, n, pick)
+
+
+def check_count(n: Any) -> None:
+    """Raise `FitError` for a number of subjects that is none; None is left to the caller."""
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1):
+        raise FitError(f"n_subjects={n!r}: a whole number of subjects, at least 1.")
 
 
 def own_subjects(problem: FitProblem) -> pd.DataFrame:
@@ -92,7 +97,20 @@ def _checked(table: pd.DataFrame, problem: FitProblem, also: Sequence[str], said
         bad = np.flatnonzero(~np.isfinite(numbers[name].to_numpy()))
         if len(bad) and name not in problem.population.missing:
             raise FitError(f"{said}, row {bad[0] + 1}: {name} is {table[name].iloc[bad[0]]!r}; give a finite number.")
+    _check_categories(problem, numbers, said)
     return numbers
+
+
+def _check_categories(problem: FitProblem, numbers: pd.DataFrame, said: str) -> None:
+    effects = [e for v in problem.population.parameters.values() for e in v.effects if e.kind == "categorical"]
+    for name in [c for c in dict.fromkeys(e.covariate for e in effects) if c in numbers]:
+        known = problem.levels[f"levels:{name}"]
+        strange = np.flatnonzero(~np.isin(numbers[name].to_numpy(), known))
+        if len(strange):
+            raise FitError(
+                f"{said}, row {strange[0] + 1}: {name} is {numbers[name].iloc[strange[0]]:g}, a level whose effect is not known; "
+                f"the data have {', '.join(f'{x:g}' for x in known)}."
+            )
 
 
 def _what(value: Any) -> str:

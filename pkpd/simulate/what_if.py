@@ -21,7 +21,7 @@ from pkpd.simulate.draws import centring, checked_vary, population_draws, proble
 from pkpd.simulate.extrapolation import drivers, outside_the_data
 from pkpd.simulate.grid import design
 from pkpd.simulate.measured import Measured, refuse_undrawable
-from pkpd.simulate.overrides import by_arm, overridden, product_share, with_product
+from pkpd.simulate.overrides import by_arm, check_made, overridden, product_share, with_product
 from pkpd.simulate.virtual import own_subjects, virtual_subjects
 
 DIMS = ("arm", "draw", "subject", "time")
@@ -55,9 +55,10 @@ def what_if(
 
     Draws, subjects and random numbers are the same in every arm, so differences between arms are sharp. An observable in classes (binary, ordinal,
     recist) has besides `<observable>_probability` (arm, draw, subject, time, <observable>_class); `theta_<parameter>` (arm, draw, subject) holds each
-    subject's parameters. A fit that did not converge gives runs marked
-    `attrs["converged"] = 0`, which plots badge and the report withholds; `attrs["source"]` is "posterior" or "prior". `attrs["extrapolation"]` says what
-    lies outside the studied doses, and which parameters drive those arms. Raises `FitError` when the fit carries no problem or a value has no use.
+    subject's parameters, and the coordinate `solved` (arm, draw, subject) says whose prediction is no NaN. A fit that did not converge gives runs
+    marked `attrs["converged"] = 0`, which plots badge and the report withholds; `attrs["source"]` is "posterior" or "prior".
+    `attrs["extrapolation"]` says what lies outside the studied doses, covariates and times, and which parameters drive those arms. Raises `FitError`
+    when the fit carries no problem or a value has no use.
 
     >>> runs = what_if(fit, {"double": bolus((640, "mg"))}, times=[1, 2, 4, 8], key=jax.random.PRNGKey(0))   # doctest: +SKIP
     """
@@ -66,11 +67,13 @@ def what_if(
     pick, shake = jax.random.split(key)
     columns = (product,) if isinstance(product, str) else tuple(product)
     table = _people(problem, subjects, covariates, n_subjects, columns, pick)
-    changes, share = by_arm(problem, overrides, arms), product_share(table, columns)
+    changes, share = by_arm(problem.model, overrides, arms), product_share(table, columns)
     sites, index = population_draws(fit, draws, varying, jax.random.fold_in(shake, 1))
     keys = jax.random.split(shake, len(index))
     setting = _Setting(problem, subjects, varying, table, np.asarray(times, float), share, Predictive(problem, centring(fit)))
     found = {n: setting.arm(n, r, changes[n], sites, keys) for n, r in arms.items()}
+    for name, made in found.items():
+        check_made(problem.model, name, changes[name], made["theta"])
     runs = _label(setting, found)
     notes = outside_the_data(problem, fit, arms, setting.times, table, share)
     told = drivers(fit, runs, sites if "parameters" in varying else {}, notes)
@@ -149,6 +152,7 @@ def _label(setting: _Setting, found: Mapping[str, Mapping[str, Any]]) -> xr.Data
         data[o.name] = (DIMS, np.moveaxis(stacked[:, :, :, i], 2, 3), {"unit": o.unit})
     coords: dict[str, Any] = {"arm": arms, "draw": np.arange(stacked.shape[1]), "subject": np.arange(len(table)), "time": setting.times}
     coords |= {c: ("subject", table[c].to_numpy(float)) for c in table}
+    coords["solved"] = (DIMS[:3], ~np.isnan(stacked).any((2, 3)))
     for name in problem.model.param_names:
         data[f"theta_{name}"] = (DIMS[:3], np.stack([found[n]["theta"][name] for n in arms]), {"unit": problem.model.param(name).unit})
     for o in next(iter(found.values()))["classes"]:

@@ -93,6 +93,20 @@ def test_common_random_numbers_sharpen_differences(both):
     assert float(paired.std()) < 1e-9 < 1e-3 < apart.std()
 
 
+def test_who_was_solved_stands_beside_what_is_compared(both):
+    truth = (both[0]["cp"].max("time") > 1.0) & (both[0]["theta_CL"] > 0)
+    assert truth["solved"].dims == ("arm", "draw", "subject") and bool(truth["solved"].all())
+
+
+def test_covariates_beyond_the_cohort_are_extrapolation(both):
+    """The patients weigh 50, 70 and 90 kg, the cohort 65 to 90."""
+    notes = [n for n in both[0].attrs["extrapolation"] if n.startswith("Covariate")]
+    assert notes == ["Covariate WT: extrapolation, 33 % of the virtual subjects lie outside 65 to 90 of the cohort (they have 50 to 90)."]
+    assert any(
+        n.startswith("plain, cp: its area rests most on ") for n in both[0].attrs["extrapolation"]
+    )  # every arm is extrapolation then
+
+
 def test_nothing_was_fitted_is_told(both):
     notes = both[0].attrs["extrapolation"]
     assert "Nothing was fitted: all of it is prior." in notes
@@ -109,6 +123,14 @@ def test_refusals_are_sentences(tmp_path):
         (
             {"overrides": {"CL": -1.0}},
             r"^overrides sets 'CL' of once to -1\.0; accepted is a finite number, not below 0, in L/h, or a function",
+        ),
+        (
+            {"overrides": {"CL": lambda x: -x}},
+            r"^overrides makes 'CL' of once -\d.* in virtual subject 1; it must be a finite number, not below 0\.$",
+        ),
+        (
+            {"overrides": {"CL": lambda x: x[:2]}},
+            r"^The function that overrides sets 'CL' by gives shape \(2,\); accepted is one number, or one a subject",
         ),
         ({"overrides": {"twice": {"CL": 1.0}}}, r"^overrides names the arm 'twice', which is not given\. "),
         ({"covariates": tmp_path / "p.csv", "n_subjects": None}, r"^p\.csv, row 2: WT is 'heavy'; give a finite number\.$"),
@@ -140,6 +162,26 @@ def test_medians_of_correlated_effects_are_a_correlation():
     factor = sites["chol_CL_V"][0]
     npt.assert_allclose((factor**2).sum(-1), 1.0, rtol=1e-12)
     assert factor[0, 1] == 0 and (index == -1).all() and np.ptp(sites["CL"]) == 0
+
+
+def grouped_problem():
+    records = small.records().assign(G=lambda x: 1.0 + x["ID"] % 3)
+    cohort = read_cohort(records, model=one_compartment_iv, units=small.UNITS, covariates=["G"])
+    cl = lognormal(dist.LogNormal(1.0, 0.3), between=dist.HalfNormal(0.3)).effect("G", prior=dist.Normal(0.0, 1.0), reference=1.0)
+    return FitProblem(one_compartment_iv, cohort, small.population(CL=cl), noise={"cp": additive_error(0.2)}, name="groups")
+
+
+def test_patients_of_some_categories_have_the_effects_of_theirs():
+    """Effects are named by the levels of the data: with level 1 and 3 alone, 3 keeps its own effect and does not take a new one from the prior."""
+    problem = grouped_problem()
+    cl = [
+        run(problem, covariates=pd.DataFrame({"G": g}), n_subjects=None, vary=("parameters",))["theta_CL"]
+        for g in ([1.0, 2.0, 3.0], [3.0, 3.0])
+    ]
+    npt.assert_array_equal(cl[1], cl[0].isel(subject=[2, 2]))
+    text = r"^the table of covariates, row 2: G is 4, a level whose effect is not known; the data have 1, 2, 3\.$"
+    with pytest.raises(FitError, match=text):
+        run(problem, covariates=pd.DataFrame({"G": [1.0, 4.0]}), n_subjects=None)
 
 
 @pytest.mark.slow

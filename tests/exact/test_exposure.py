@@ -110,7 +110,20 @@ def test_exposure_of_a_failed_subject_is_nan():
     c = np.stack([C, np.where(T > 3, np.nan, C)])
     found = exposure((T, c), above=1.0, baseline=0.0, to_infinity=True)
     assert [bool(np.isnan(found[n][1])) for n in ("cmax", "tmax", "auc", "time_above", "auc_above_baseline", "auc_inf")] == [True] * 6
-    assert np.isfinite(found["auc"][0])
+    assert np.isfinite(found["auc"][0]) and found["solved"].values.tolist() == [True, False]
+
+
+def test_the_terminal_slope_leaves_the_peak_out_unless_told():
+    """A profile that bends at its peak: with it the line of most points is another one."""
+    c = np.array([0.0, 6.0, 6.0 * np.exp(-0.1), *(3.0 * np.exp(-0.2 * np.arange(3)))])
+    t = np.arange(6.0)
+    plain, with_peak = exposure((t, c), to_infinity=True), exposure((t, c), to_infinity=True, peak=True)
+    for found, peak in ((plain, False), (with_peak, True)):
+        npt.assert_allclose(found["half_life"], lambda_z(t, c, peak=peak).half_life)
+    short = (t[:4], c[[0, 1, 3, 4]])
+    assert exposure(short, to_infinity=True)["points"] == 0 and exposure(short, to_infinity=True, peak=True)["points"] == 3
+    with pytest.raises(FitError, match=r"^peak=True lets the terminal slope take the peak, so to_infinity=True is needed beside it\.$"):
+        exposure((t, c), peak=True)
 
 
 def test_exposure_of_a_simulated_table():
@@ -121,7 +134,7 @@ def test_exposure_of_a_simulated_table():
     npt.assert_allclose(found["auc"][1], 2 * found["auc"][0])
 
 
-def cohort(model, times, values, doses, cens=None, unit="mg/L", target=None):
+def cohort(model, times, values, doses, cens=None, unit="mg/L", target=None, **columns):
     low = np.zeros(len(times), int) if cens is None else np.asarray(cens)
     looks = pd.DataFrame({"ID": 1, "TIME": times, "EVID": 0, "AMT": 0.0, "DV": values, "CENS": low, "MDV": 0, "RATE": 0.0})
     given = pd.DataFrame(
@@ -133,9 +146,11 @@ def cohort(model, times, values, doses, cens=None, unit="mg/L", target=None):
             "RATE": [d[2] for d in doses],
             "MDV": 1,
             "CENS": 0,
+            **columns,
         }
     )
     rows = pd.concat([looks, given]).sort_values(["TIME", "EVID"], kind="stable").assign(DVID=lambda x: np.where(x["EVID"] == 0, "cp", ""))
+    rows = rows.assign(**{c: rows[c].fillna(0.0) for c in columns})
     rows["CMT"] = np.where(rows["EVID"] == 1, target or model.vocabulary.doses[0].name, "")
     return read_cohort(rows, model, units={"TIME": "h", "AMT": "mg", "DV": unit})
 
@@ -188,6 +203,60 @@ def test_accumulation_of_oral_doses_uses_the_trough_at_the_dose():
     npt.assert_allclose(found["auc_tau"], areas, rtol=1e-12)
     npt.assert_allclose(found["accumulation"].iloc[1], areas[1] / areas[0], rtol=1e-12)
     assert found["ctau"].iloc[0] == c[6] and v == 20.0
+
+
+def test_a_dose_at_steady_state_has_the_interval_of_its_record():
+    """A bolus every 12 h for ever: c = C0 exp(-K t) / (1 - r). The area over tau is that of a single dose to infinity; nothing is a single dose's."""
+    tau, r, times = 12.0, np.exp(-K * 12.0), np.array([0.5, 1.0, 3.0, 8.0, 12.0, 20.0])
+    c = C0 * np.exp(-K * times) / (1 - r)
+    steady = {"SS": 1, "II": tau}
+    found = nca(cohort(one_compartment_iv, times, c, [(0.0, 250.0, 0.0)], **steady), route="bolus")
+    line = found.iloc[0]
+    npt.assert_allclose([line["auc_tau"], line["cl_tau"], line["ctau"]], [C0 / K, 250.0 / C0 * K, c[4]], rtol=1e-8)
+    assert not {"cl", "vz", "vss", "mrt", "accumulation"} & set(found.columns)
+    assert "dose at steady state, its interval is II: 1." in found.attrs["notes"]
+    oral = cohort(one_compartment_oral, times[:5], [4.0, 9.0, 6.0, 3.0, 2.0], [(0.0, 250.0, 0.0)], **steady)
+    plain = nca(oral, route="extravascular", method="linear")
+    assert plain["auc_tau"].iloc[0] == 0.5 * 3.0 + 3.25 + 15.0 + 22.5 + 10.0  # the value at the dose is the smallest, 2, and not 0
+    assert "value at the dose taken as the smallest of the interval: 1." in plain.attrs["notes"]
+    early = [(0.0, 250.0, 0.0), (8.0, 250.0, 0.0)]
+    cut = nca(cohort(one_compartment_iv, times, c, early, SS=[1, 0], II=[tau, 0.0]), route="bolus")
+    assert "dose at steady state, its interval cut short by the next dose: 1." in cut.attrs["notes"] and "accumulation" not in cut
+
+
+def test_doses_that_contradict_what_is_said_are_refused():
+    bolus, infused = [(0.0, 250.0, 0.0)], [(0.0, 250.0, 125.0)]
+    two = [(0.0, 250.0, 0.0), (0.0, 100.0, 0.0)]
+    for doses, columns, options, text in (
+        (
+            infused,
+            {},
+            {"route": "bolus"},
+            r"this dose is infused \(RATE or DUR\), and route='bolus' says that it is not\. Take route='infusion'",
+        ),
+        (
+            bolus,
+            {},
+            {"route": "infusion"},
+            r"this dose has no RATE and no DUR, and route='infusion' says that it lasts\. Take route='bolus'",
+        ),
+        (
+            bolus,
+            {"SS": 1, "II": 12.0},
+            {"tau": 24.0},
+            r"this last dose is at steady state with an interval of 12 h \(II\), and tau=24 says another\.",
+        ),
+        (bolus, {"SS": 2, "II": 12.0}, {}, r"SS = 2 adds a steady state to what is there"),
+        (
+            [(0.0, 0.0, 10.0)],
+            {"SS": 1, "II": 0.0},
+            {},
+            r"an infusion that has been running for ever \(AMT = 0, SS = 1\) has no dosing interval",
+        ),
+        (two, {"SS": [1, 0], "II": [12.0, 0.0]}, {}, r"a dose at steady state and another at 0 h; their amounts have no common interval\."),
+    ):
+        with pytest.raises(FitError, match=r"^row \d+ \(subject 1\): " + text):
+            nca(cohort(one_compartment_iv, T[1:], C[1:], doses, **columns), **({"route": "bolus"} | options))
 
 
 def test_blq_rules_are_what_they_say():

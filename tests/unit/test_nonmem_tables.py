@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pkpd import write_nonmem_tables
-from pkpd.diagnostics.nonmem_tables import nonmem_tables
+from pkpd.diagnostics.nonmem_tables import _zeros, nonmem_tables
 from pkpd.diagnostics.residuals import residual_table
 from pkpd.diagnostics.rows import rows
 from tests.fakes import SUBJECTS, fake_tree
@@ -43,3 +43,13 @@ def test_files_are_read_back(tree, tmp_path):
     back = pd.read_csv(paths[0], skiprows=1, sep=r"\s+")
     npt.assert_allclose(back["DV"], nonmem_tables(tree)["sdtab"]["DV"], rtol=1e-4)  # four decimals are written
     assert paths[0].read_text().startswith("TABLE NO.  1\n") and "dvid 2: il6" in paths[-1].read_text()
+    assert "note sdtab has the scored rows only, all MDV 0: no dose rows, which NONMEM writes with DV 0." in paths[-1].read_text()
+
+
+def test_what_a_zero_is_stands_beside_the_tables():
+    """A measured 0, and a residual that an observable in classes does not have: the file holds 0 for both."""
+    rows = {"DVID": [1, 1, 2], "DV": [0.0, 3.0, 2.0], "IPRED": [1.0, 2.0, np.nan], "NPDE": [0.1, 0.2, np.nan]}
+    assert _zeros(pd.DataFrame(rows))[1:] == [
+        "dvid 1: DV is a measured 0 in 1 of 2 rows.",
+        "dvid 2: 0 in IPRED, NPDE stands for no value, in 1 of 1 rows.",
+    ]

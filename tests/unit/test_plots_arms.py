@@ -88,6 +88,18 @@ def test_waterfall_bars_are_ranks(runs):
     assert f"four: {100 * np.median(share):.0f} % (" in texts(figure)
 
 
+def test_who_was_not_solved_is_no_patient_without_a_response(runs):
+    """Nine of ten respond in every draw and the tenth is not known: 100 % respond, not 90 %."""
+    seen = runs.copy(deep=True)
+    seen["sld"] = seen["sld"] * 0 + 60 * np.exp(-0.01 * seen["time"])
+    for name in ("sld", "cp"):
+        seen[name][:, :, 4] = np.nan
+    assert "four: 100 % (100 to 100) shrink by 30 %" in texts(plot_waterfall(seen, "sld"))
+    figure = plot_exposure_response(exposure(seen, "cp")["auc"], best_change(seen["sld"]) <= -30)
+    line = next(x for x in figure.axes[0].lines if x.get_label() == "share")
+    np.testing.assert_allclose(line.get_ydata(), 1.0)
+
+
 def test_spider_has_a_thread_a_patient(runs):
     figure = plot_spider(runs, "sld", draw=3)
     threads = [path for box in figure.axes[0].collections for path in box.get_paths()]

@@ -74,6 +74,15 @@ def test_an_xpose_table_is_what_nonmem_writes(written, tmp_path):
     assert len(back) == 3 * 2 * len(TIMES) and back["ID"].max() == 6
 
 
+def test_a_subject_who_was_not_solved_has_no_line(written):
+    """NONMEM's format knows no NaN: the line would hold a prediction of 0."""
+    runs = written[0].copy(deep=True)
+    runs["cp"][0, 0, 1] = np.nan
+    table = xpose_table(runs)
+    assert table.attrs["notes"] == [f"{len(TIMES)} of {6 * len(TIMES)} lines have no prediction (not solved) and are left out."]
+    assert 2 not in set(table["ID"]) and len(table) == 5 * len(TIMES) and not xpose_table(written[0]).attrs["notes"]
+
+
 def test_refusals_are_sentences(written, tmp_path):
     runs, arms, folder, _ = written
     with pytest.raises(FitError, match=r"records\.csv exists already and is left alone\. "):
@@ -84,6 +93,46 @@ def test_refusals_are_sentences(written, tmp_path):
         simulate_arms(one_compartment_oral, arms, times=TIMES, between={"CLL": 0.3})
     with pytest.raises(FitError, match=r"^between draws random numbers: give a key"):
         simulate_arms(one_compartment_oral, arms, times=TIMES, between={"CL": 0.3})
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"overrides": {"CLL": 1.0}}, r"^overrides names 'CLL', which is no parameter of one_compartment_oral\. Did you mean 'CL'\? "),
+        ({"overrides": {"twice": {"CL": 1.0}}}, r"^overrides names the arm 'twice', which is not given\. Known: once\.$"),
+        (
+            {"overrides": {"CL": -1.0}},
+            r"^overrides sets 'CL' of once to -1\.0; accepted is a finite number, not below 0, in L/h, or a function",
+        ),
+        ({"overrides": {"CL": [1.0, 2.0]}}, r"^overrides sets 'CL' of once to \[1\.0, 2\.0\]; accepted is a finite number"),
+        (
+            {"overrides": {"CL": lambda x: -x}},
+            r"^overrides makes 'CL' of once -.* in virtual subject 1; it must be a finite number, not below 0\.$",
+        ),
+        (
+            {"overrides": {"CL": lambda x: [1.0, 2.0]}},
+            r"^The function that overrides sets 'CL' by gives shape \(2,\); accepted is one number, .*\(3,\)\.$",
+        ),
+        ({"n_subjects": 0}, r"^n_subjects=0: a whole number of subjects, at least 1\.$"),
+        ({"n_subjects": True}, r"^n_subjects=True: a whole number of subjects, at least 1\.$"),
+        ({"n_subjects": -3}, r"^n_subjects=-3: a whole number of subjects, at least 1\.$"),
+        ({"covariates": {"WT": 70.0}, "n_subjects": None}, r"^covariates are a DataFrame with a row a subject, or columns as in \{'WT': "),
+        (
+            {"product": ["VIABB"], "covariates": {"VIAB": [1.0, 1.0, 1.0]}},
+            r"^product names 'VIABB', which .* do not have\. Did you mean 'VIAB'\? ",
+        ),
+        (
+            {"product": "VIAB", "covariates": {"VIAB": [1.0, -1.0, 1.0]}},
+            r"^product=\('VIAB',\): doses of virtual subject 2 would be multiplied by -1; ",
+        ),
+        ({"between": {"CL": -0.3}}, r"^between sets 'CL' to -0\.3; a standard deviation is a finite number, not below 0\.$"),
+    ],
+)
+def test_what_simulate_arms_cannot_use_is_refused(options, text):
+    with pytest.raises(FitError, match=text):
+        simulate_arms(
+            one_compartment_oral, {"once": oral((320, "mg"))}, times=TIMES, **({"n_subjects": 3, "key": jax.random.key(1)} | options)
+        )
 
 
 def test_what_other_programs_cannot_say_is_refused(tmp_path):

@@ -1,5 +1,7 @@
 """Scenarios in TOML: what is written is what is simulated, mistakes are told all at once with their place, and the folder holds what it says."""
 
+import re
+
 import numpy as np
 import numpy.testing as npt
 import pandas as pd
@@ -59,7 +61,7 @@ def test_a_scenario_is_read_in_the_models_units(tmp_path):
     )
     npt.assert_allclose(s.parameters["CL"], 2.5, rtol=1e-12)
     npt.assert_allclose(s.times, [0, 0.5, *np.arange(1.5, 24.1, 1.5)])
-    assert s.exposure[0]["above"] == 5.0 and s.targets[0]["at_most"] == (8.0, "mg/L") and s.reference == "once"
+    assert s.exposure[0]["above"] == 5.0 and s.targets[0]["at_most"] == 8.0 and s.reference == "once"
     assert s.overrides["split"]["V"](3.0) == 6.0
 
 
@@ -139,6 +141,100 @@ def test_all_mistakes_are_told_with_their_place(tmp_path):
         "figures: reference = 'twice' is no arm",
     ):
         assert line in text, line
+
+
+def cells_scenario(folder, population="", more="", times='at = ["0 h", "1 h"]', arm=""):
+    text = f'[source]\nmodel = "carm_blood_il6"\n[population]\n{population}\n[times]\n{times}\n[[arms]]\nname = "a"\n'
+    return write(folder, f'{text}doses = [{{amount = "5 mg"}}]\n{arm}\n{more}\n'.replace("5 mg", "5e9 cells"))
+
+
+def told(folder, **parts):
+    with pytest.raises(FitError) as told:
+        read_scenario(cells_scenario(folder, **parts), carm_blood_il6)
+    return str(told.value)
+
+
+def test_a_factor_of_nothing_is_nothing(tmp_path):
+    zero = read_scenario(write(tmp_path, GOOD.replace("times = 2.0}", "times = 0}").replace("V = {", "ka = {")), one_compartment_oral)
+    assert zero.overrides["split"]["ka"](3.0) == 0.0
+    for given in ("-1.0", "nan"):
+        text = told(tmp_path, arm=f"overrides = {{S = {{times = {given}}}}}")
+        assert f"arms[1].overrides.S: times = {given}; accepted is a number, not below 0." in text
+
+
+def test_a_scalar_in_the_place_of_a_list_or_a_table(tmp_path):
+    assert 'times: at = \'0 h\'; accepted is a list of times, as ["0 h", "30 min"].' in told(tmp_path, times='at = "0 h"')
+    for line, text in (
+        ("times = 0", "top level: times = 0; accepted is a table."),
+        ("targets = 0", "top level: targets = 0; accepted is a list of tables"),
+    ):
+        arms = '[[arms]]\nname = "a"\n'
+        with pytest.raises(FitError, match=re.escape(text)):
+            read_scenario(write(tmp_path, f'{line}\n[source]\nmodel = "carm_blood_il6"\n{arms}'), carm_blood_il6)
+    text = told(tmp_path, population='vary = "subjects"\nproduct = "VIAB"')
+    assert (
+        "population: vary = 'subjects'; accepted is a list of words" in text and "population: product = 'VIAB'; accepted is a list" in text
+    )
+
+
+def test_covariates_are_known_numbers_in_their_units(tmp_path):
+    made = read_scenario(cells_scenario(tmp_path, 'covariates = {HER2 = 2, WT = "154 lb"}'), carm_blood_il6)
+    assert made.population["covariates"] == {"HER2": 2.0, "WT": pytest.approx(69.853, abs=1e-3)}
+    for given, line in (
+        ("HER22 = 2", "population.covariates: 'HER22' is no key here. Did you mean 'HER2'? Known: BSA, HER2, WT."),
+        ('HER2 = "high"', "population.covariates: HER2 = 'high'; accepted is a number."),
+        ("HER2 = true", "population.covariates: HER2 = True; accepted is a number"),
+        ("HER2 = nan", "population.covariates: HER2 = nan; accepted is a finite number."),
+        ('WT = "heavy"', "population.covariates: WT = 'heavy' carries no number and unit; write it as WT = \"2 kg\"."),
+        ('WT = "70 mg/L"', "population.covariates: Covariate 'WT' is given in 'mg/L', which cannot become 'kg'"),
+    ):
+        assert line in told(tmp_path, population=f"covariates = {{{given}}}"), given
+
+
+def test_patients_of_a_file_are_told_by_row_and_column(tmp_path):
+    (tmp_path / "p.csv").write_text("ID,HER2,WT [lb],NOTE\n1,2,154,a\n2,3,200,b\n")
+    found = read_scenario(cells_scenario(tmp_path, 'patients = "p.csv"'), carm_blood_il6).population["patients"]
+    npt.assert_allclose(found["WT"], [69.853, 90.718], atol=1e-3)
+    assert list(found.columns) == ["HER2", "WT"] and found.attrs["unread"] == ["NOTE"]
+    (tmp_path / "bad.csv").write_text("HER-2,WT [mg/L],VIAB\n3,70,0.9\n2,heavy,\n")
+    text = told(tmp_path, population='patients = "bad.csv"\nproduct = ["VIAB"]\nsubjects = 20\ncovariates = {HER2 = 3}')
+    for line in (
+        "population: subjects and patients stand together; the patients are the rows of the file, as many as it has: leave subjects out.",
+        "population: covariates and patients stand together; ",
+        "population.patients: bad.csv has no column HER2, which is read. Did you mean 'HER-2'? ",
+        "population.patients (bad.csv): Column WT is given in 'mg/L', which cannot become 'kg'",
+        "population.patients (bad.csv): row 2: WT is 'heavy'; accepted is a finite number.",
+        "population.patients (bad.csv): row 2: VIAB is 'nan'; accepted is a finite number.",
+    ):
+        assert line in text, line
+    assert "population.patients: there is no file " in told(tmp_path, population='patients = "nowhere.csv"')
+
+
+def test_targets_are_in_the_unit_of_their_measure_before_anything_is_solved(tmp_path):
+    asked = '[[targets]]\nobservable = "il6"\nmeasure = "time_above"\nabove = "1 ng/mL"\nat_least = "30 min"\nat_most = "1 day"\n'
+    asked += '[[targets]]\nobservable = "il6"\nmeasure = "fluctuation"\nat_most = 2\n'
+    s = read_scenario(cells_scenario(tmp_path, more=asked), carm_blood_il6)
+    assert (
+        [(t["at_least"], t["at_most"]) for t in s.targets[:1]] == [(0.5, 24.0)]
+        and s.targets[0]["above"] == 1000.0
+        and s.targets[1]["at_most"] == 2.0
+    )
+    for lines, text in (
+        ('at_most = "1 pg/mL"', "targets[1]: 'measure' is missing: a measure of exposure, as in measure = \"cmax\"."),
+        ('measure = "cmaxx"\nat_most = "1 pg/mL"', "targets[1]: exposure has no measure 'cmaxx' with these options. Did you mean 'cmax'? "),
+        ('measure = "time_above"\nat_most = "1 h"', "targets[1]: exposure has no measure 'time_above' with these options."),
+        ('measure = "auc"\nat_most = "1 pg/mL"', "targets[1]: at_most is given in 'pg/mL', which cannot become 'pg/mL*h'"),
+        ('measure = "cmax"\nat_most = 100', 'targets[1]: at_most = 100 carries no number and unit; write it as at_most = "10 pg/mL".'),
+        (
+            'measure = "cmax"\nend = "2 h"\nat_most = "1 pg/mL"',
+            "targets[1]: The interval 0 to 2 h is not within the profile, which goes from 0 to 1 h",
+        ),
+        (
+            'measure = "cmax"\nat_least = "2 pg/mL"\nat_most = "1 pg/mL"',
+            "targets[1]: at_least is above at_most (2 and 1 pg/mL), so that nobody ",
+        ),
+    ):
+        assert text in told(tmp_path, more=f'[[targets]]\nobservable = "il6"\n{lines}'), text
 
 
 def test_the_command_writes_what_it_says(tmp_path, capsys):
@@ -246,6 +342,34 @@ def test_a_scenario_of_a_prior(tmp_path, capsys):
     for wrong, text in (("[parameters]\nCL = 2.0\n", "[parameters] belongs to a model; a fit has its own."),):
         assert main(["simulate", str(write(tmp_path, wrong + OF_PRIOR, "b.toml")), "--out", str(tmp_path / "b")]) == 1
         assert text in capsys.readouterr().err
+
+
+WEIGHTS = "from tests.contract.test_what_if_sources import weight_problem\n\n\ndef problem(quick):\n    return weight_problem()\n"
+OF_WEIGHTS = """
+[source]
+file = "weights.py"
+[population]
+draws = 2
+subjects = 3
+covariates = {WT = 120}
+[times]
+at = ["1 h", "6 h"]
+[[arms]]
+name = "one"
+doses = [{amount = "100 mg"}]
+"""
+
+
+@pytest.mark.slow
+def test_covariates_of_a_fit_are_those_of_the_scenario(tmp_path, capsys):
+    write(tmp_path, WEIGHTS, "weights.py")
+    out = tmp_path / "out"
+    assert main(["simulate", str(write(tmp_path, OF_WEIGHTS)), "--out", str(out)]) == 0
+    assert "Covariate WT: extrapolation, 100 % of the virtual subjects lie outside 65 to 90 of the cohort" in capsys.readouterr().err
+    assert read_what_if(out)["WT"].values.tolist() == [120.0] * 3
+    wrong = write(tmp_path, OF_WEIGHTS.replace("{WT = 120}", '{WT = "120 kg", WTT = 1}'), "b.toml")
+    assert main(["simulate", str(wrong), "--out", str(tmp_path / "b")]) == 1
+    assert "population.covariates: 'WTT' is no key here. Did you mean 'WT'? " in capsys.readouterr().err
 
 
 def test_the_page_of_a_fit_that_has_not_converged_withholds_its_results():

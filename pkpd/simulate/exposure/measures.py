@@ -45,6 +45,7 @@ def exposure(
     tau: float | None = None,
     dose: Any = None,
     to_infinity: bool = False,
+    peak: bool = False,
     method: str = LOG_DOWN,
 ) -> xr.Dataset:
     """Exposure of each profile from `start` to `end` (h): a Dataset of measures, without the dimension time, each with attribute `unit`.
@@ -55,15 +56,18 @@ def exposure(
     Further, where asked for:
 
     - `above` (a limit): `time_above`, `time_below` (h), `share_above` of the interval.
-    - `limit` (of detection): `first_detectable`, `last_detectable` (h; NaN for never), `still_detectable` at the end (0 or 1).
+    - `limit` (of detection): `first_detectable`, `last_detectable` (h; NaN for never), `still_detectable` at the end (0 or 1). Where that is 1,
+      `last_detectable` is the end of the interval and a lower bound (censored): its attribute `censored_at` says when, `notes` how many.
     - `baseline` (a value, or "first"): `peak_above_baseline`, `auc_above_baseline` of what is above it.
     - `tau` (h, the dosing interval): `accumulation`, the area over the last tau of the interval by that over its first.
-    - `to_infinity`: `lambda_z` (best adjusted r2), its `adjusted_r2`, `points` and `half_life`, `auc_inf` = auc + clast / lambda_z, `extrapolated`
-      (share of auc_inf), `mrt` = aumc_inf / auc_inf from `start` on (of an infusion less half its duration).
+    - `to_infinity`: `lambda_z` (best adjusted r2 of the points after the peak; with `peak=True` the peak may be one of them, as after a bolus), its
+      `adjusted_r2`, `points` and `half_life`, `auc_inf` = auc + clast / lambda_z, `extrapolated` (share of auc_inf), `mrt` = aumc_inf / auc_inf from
+      `start` on (of an infusion less half its duration).
     - `dose` ((number, "unit"), or such a pair by arm) with `to_infinity`: `cl_f` = dose / auc_inf and `vz_f` = cl_f / lambda_z, for a single dose.
 
     `above`, `limit`, `baseline` are numbers in the profile's unit, or arrays that broadcast against the profiles. Between times a profile is taken
-    by `method` (see `auc`); give times dense enough. At the time of a bolus a what-if holds the value after it: add a time just before.
+    by `method` (see `auc`); give times dense enough. A profile with NaN has NaN measures; the coordinate `solved` says which have none. At the time of a
+    bolus a what-if holds the value after it: add a time just before.
     Raises `FitError` with what cannot be used. Source: Gabrielsson and Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis.
 
     >>> found = exposure(([0.0, 1.0, 2.0, 3.0, 4.0], [16.0, 8.0, 4.0, 2.0, 1.0]), to_infinity=True, above=4.0)
@@ -75,20 +79,33 @@ def exposure(
     t, c = window(*checked(array["time"].values, whole, method), start, end, method)
     rest = tuple(d for d in array.dims if d != "time")
     coords = {k: v for k, v in array.coords.items() if "time" not in v.dims}
+    coords |= {} if "solved" in coords else {"solved": (rest, ~np.isnan(c).any(-1))}
     empty = xr.DataArray(np.zeros(c.shape[:-1]), dims=rest, coords=coords)
     seen = _Profile(t, c, str(array.attrs.get("unit", "1")), method, lambda x: _broadcast(x, empty))
     found = _always(seen)
+    if peak and not to_infinity:
+        raise FitError("peak=True lets the terminal slope take the peak, so to_infinity=True is needed beside it.")
     for asked, measures in ((above, _above), (limit, _detectable), (baseline, _over_baseline), (tau, _accumulated)):
         if asked is not None:
             found |= measures(seen, asked)
     if to_infinity:
-        found |= _to_infinity(seen, found)
+        found |= _to_infinity(seen, found, peak)
     if dose is not None:
         found |= _disposition(seen, found, dose)
     data = {name: (rest, np.asarray(x, float), {"unit": unit}) for name, (x, unit) in found.items()}
     interval = {"interval_h": [float(t[0]), float(t[-1])], "method": method, "observable": str(array.name or "")}
     kept = {k: v for k, v in getattr(profile, "attrs", {}).items() if k != "unit"}
-    return xr.Dataset(data, coords=coords, attrs=kept | interval)
+    return _censored(xr.Dataset(data, coords=coords, attrs=kept | interval))
+
+
+def _censored(found: xr.Dataset) -> xr.Dataset:
+    """Say of `last_detectable` where it only is a lower bound, since one stopped looking."""
+    if "last_detectable" not in found:
+        return found
+    end, still = found.attrs["interval_h"][1], int((found["still_detectable"] == 1).sum())
+    found["last_detectable"].attrs["censored_at"] = end
+    note = f"last_detectable: {still} of {found['still_detectable'].size} profiles are still above the limit at {end:g} h, the end: censored, at least that."
+    return found.assign_attrs(notes=[*found.attrs.get("notes", ()), note]) if still else found
 
 
 def _array(profile: Any, observable: str | None) -> xr.DataArray:
@@ -210,9 +227,9 @@ def _accumulated(p: _Profile, tau: Any) -> Named:
     return {"accumulation": (_ratio(last, first), "1")}
 
 
-def _to_infinity(p: _Profile, found: Named) -> Named:
+def _to_infinity(p: _Profile, found: Named, peak: bool) -> Named:
     t = p.t - p.t[0]
-    end = lambda_z(t, p.c, peak=True)
+    end = lambda_z(t, p.c, peak=peak)
     lam, clast, area = end.lambda_z, found["clast"][0], found["auc"][0]
     whole = area + clast / lam
     moment = found["aumc"][0] + clast * t[-1] / lam + clast / lam**2

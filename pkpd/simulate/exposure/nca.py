@@ -13,6 +13,7 @@ import pandas as pd
 from pkpd.data import Cohort
 from pkpd.errors import FitError, choices
 from pkpd.simulate.exposure.blq import BlqRules, substituted
+from pkpd.simulate.exposure.dose_checks import check_doses
 from pkpd.simulate.exposure.parameters import Interval, over_baseline, parameters, units_of
 from pkpd.simulate.exposure.segments import LOG_DOWN, METHODS
 
@@ -21,7 +22,10 @@ ROUTES = ("extravascular", "bolus", "infusion")
 
 @dataclass(frozen=True, eq=False)
 class _Dose:
-    """A dose of a subject and the interval that it begins: until `end` (h; infinity after the last)."""
+    """A dose of a subject: samples until `end` (h; infinity after the last) are its own, `length` (h) is its dosing interval.
+
+    `steady`: it begins at steady state, so that other doses stand before it; `cut`: the next dose comes before the interval of that state is over.
+    """
 
     number: int
     time: float
@@ -30,6 +34,9 @@ class _Dose:
     end_rank: float
     amount: float
     duration: float
+    length: float
+    steady: bool
+    cut: bool
 
 
 def nca(
@@ -49,9 +56,10 @@ def nca(
 ) -> pd.DataFrame:
     """Non-compartmental analysis: one row for each subject and dose, times counted from that dose.
 
-    `observable` is one of the cohort's (it may be left out where there is one); `route` is "extravascular", "bolus" or "infusion"; `method` is the
-    rule of the areas (see `auc`). A sample below its limit counts as "zero", "half" the limit, the "limit" or "missing": `blq_before` the first
-    quantifiable one, `blq_between`, `blq_after` the last. `tau` (h) is the interval of the last dose, where the others are known by the next dose.
+    `observable` is one of the cohort's (it may be left out where there is one); `route` is "extravascular", "bolus" or "infusion", and the records must
+    agree: no dose of a bolus lasts, every dose of an infusion does. `method` is the rule of the areas (see `auc`). A sample below its limit counts as
+    "zero", "half" the limit, the "limit" or "missing": `blq_before` the first quantifiable one, `blq_between`, `blq_after` the last. `tau` (h) is the
+    interval of the last dose, where the others are known by the next dose.
     `baseline` (a value in the observable's unit, or "predose": the subject's last sample that is not after the first dose) adds `peak_above_baseline` and
     `auc_above_baseline` to the last sample. `least` and `tolerance` rule the terminal slope (see `lambda_z`; with the peak after a bolus).
 
@@ -60,12 +68,15 @@ def nca(
     extrapolated (share), aumc_inf, mrt; lambda_z, half_life, r2, adjusted_r2, points, lambda_z_first, lambda_z_last, span (half-lives); cl and vz (cl_f
     and vz_f if extravascular), vss (not if extravascular); and of a dosing interval auc_tau, cavg, cmin, ctau, fluctuation, swing, accumulation
     (auc_tau by dose against the first), cl_tau = dose / auc_tau, which is the clearance at steady state only. cl, vz, vss and mrt are those of a single
-    dose, NaN for subjects with several. mrt is aumc_inf / auc_inf, less half the duration of an infusion; of an extravascular dose it holds the mean
-    absorption time.
+    dose, NaN for subjects with several or at steady state. mrt is aumc_inf / auc_inf, less half the duration of an infusion; of an extravascular dose it
+    holds the mean absorption time.
 
-    At the time of a dose: a sample before it, else 0 for the first dose and the smallest value of the interval for a later one; after a bolus the line
-    through the logs of the first two samples (the first sample where they do not fall). `attrs["units"]` has the unit of each column, `attrs["notes"]`
-    what was assumed. Nothing is guessed where it cannot be known: NaN. Raises `FitError` with what cannot be used.
+    A dose at steady state (SS = 1) has the interval II of its record (until the next dose, where that comes sooner) and is neither a first nor a single
+    dose: no accumulation is counted from it. SS = 2 and an infusion that has been running for ever are refused.
+
+    At the time of a dose: a sample before it, else 0 for the first dose and the smallest value of the interval for a later one or one at steady state;
+    after a bolus the line through the logs of the first two samples (the first sample where they do not fall). `attrs["units"]` has the unit of each
+    column, `attrs["notes"]` what was assumed. Nothing is guessed where it cannot be known: NaN. Raises `FitError` with what cannot be used.
     Source: Gabrielsson and Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis; rules as in PKNCA.
 
     >>> nca(cohort, route="extravascular")[["subject", "cmax", "auc_inf", "half_life"]]   # doctest: +SKIP
@@ -83,13 +94,16 @@ def nca(
     lines, told = [], Counter()
     for i, subject in enumerate(cohort.subjects):
         rows = _samples(cohort, i, name)
-        doses = list(_doses(cohort, i, tau))
+        doses = list(_doses(cohort, i, tau, route))
         told["without doses or without samples: left out"] += not doses or rows.empty
+        told["dose at steady state, its interval is II"] += sum(d.steady for d in doses)
+        told["dose at steady state, its interval cut short by the next dose"] += sum(d.cut for d in doses)
+        single = len(doses) == 1 and not doses[0].steady
         first, base = np.nan, _baseline(rows, doses, baseline, rules)
         for dose in doses if len(rows) else ():
             interval = _interval(rows, dose, route, rules, told)
-            found = parameters(interval, route, method, len(doses) == 1, least, tolerance) | over_baseline(interval, base, method)
-            first = found.get("auc_tau", np.nan) / dose.amount if dose.number == 1 else first
+            found = parameters(interval, route, method, single, least, tolerance) | over_baseline(interval, base, method)
+            first = found.get("auc_tau", np.nan) / dose.amount if dose.number == 1 and not dose.steady else first
             found["accumulation"] = found.get("auc_tau", np.nan) / dose.amount / first if dose.number > 1 else np.nan
             lines.append(
                 {"subject": subject, **carried[i], "dose_number": dose.number, "dose": dose.amount, "dose_time": dose.time, **found}
@@ -136,23 +150,24 @@ def _samples(cohort: Cohort, subject: int, name: str) -> pd.DataFrame:
     return mine.sort_values("time")
 
 
-def _doses(cohort: Cohort, subject: int, tau: float | None) -> Iterator[_Dose]:
-    table = cohort.doses
-    mine = table[(table["subject"] == subject) & (table["amount"] > 0)].sort_values(["time", "rank"])
+def _doses(cohort: Cohort, subject: int, tau: float | None, route: str) -> Iterator[_Dose]:
+    table, who = cohort.doses, cohort.subjects[subject]
+    mine = table[table["subject"] == subject].sort_values(["time", "rank"])
+    check_doses(mine, who, route, tau)
+    mine = mine[mine["amount"] > 0]
     by_rate = mine["amount"] / mine["rate"].where(mine["rate"] > 0)
     hours = mine["duration"].where(mine["shape"] == "duration", by_rate.where(mine["shape"] == "rate", np.nan))
     mine = mine.assign(duration=hours.where(mine["shape"] != "bolus", 0.0))  # NaN where the model decides
-    together = mine.groupby("time", sort=True).agg({"rank": "first", "amount": "sum", "duration": "max", "target": "nunique"})
-    mixed = together[together["target"] > 1]
-    if len(mixed):
-        raise FitError(
-            f"Subject {cohort.subjects[subject]} gets doses into several targets at {mixed.index[0]:g} h; their amounts have no common sum."
-        )
+    sums = {"rank": "first", "amount": "sum", "duration": "max", "ss": "max", "ii": "max"}
+    together = mine.groupby("time", sort=True).agg(sums)
     times, ranks = [*together.index, np.inf], [*together["rank"], np.inf]
     for k, (time, line) in enumerate(together.iterrows()):
-        last = k == len(together) - 1
-        end = float(time) + tau if last and tau else times[k + 1]
-        yield _Dose(k + 1, float(time), *(float(x) for x in (line["rank"], end, ranks[k + 1], line["amount"], line["duration"])))
+        start, steady = float(time), bool(line["ss"] > 0)
+        end = start + tau if k == len(together) - 1 and tau else float(times[k + 1])
+        gap, own = end - start, float(line["ii"])
+        place = (float(line["rank"]), end, float(ranks[k + 1]))
+        given = (float(line["amount"]), float(line["duration"]))
+        yield _Dose(k + 1, start, *place, *given, min(gap, own) if steady else gap, steady, steady and gap < own * (1 - 1e-9))
 
 
 def _baseline(rows: pd.DataFrame, doses: list[_Dose], baseline: Any, rules: BlqRules) -> float | None:
@@ -181,18 +196,18 @@ def _interval(rows: pd.DataFrame, dose: _Dose, route: str, rules: BlqRules, told
     t, c, quantified = t[kept], c[kept], ~below[kept]
     made = not len(t) or bool(t[0] > 0)
     if made and len(t):
-        start, how = _at_dose(t, c, route, dose.number)
+        start, how = _at_dose(t, c, route, dose.number == 1 and not dose.steady)
         told[f"value at the dose {how}"] += 1
         t, c, quantified = np.concatenate([[0.0], t]), np.concatenate([[start], c]), np.concatenate([[False], quantified])
-    return Interval(t, c, quantified, dose.amount, float(dose.end - dose.time), dose.duration, len(below), int(below.sum()), made)
+    return Interval(t, c, quantified, dose.amount, dose.length, dose.duration, len(below), int(below.sum()), made)
 
 
-def _at_dose(t: Any, c: Any, route: str, number: int) -> tuple[float, str]:
+def _at_dose(t: Any, c: Any, route: str, fresh: bool) -> tuple[float, str]:
     if route == "bolus":
         if len(t) > 1 and c[0] > c[1] > 0:
             return float(c[0] * (c[0] / c[1]) ** (t[0] / (t[1] - t[0]))), "by the line through the logs of the first two samples"
         return float(c[0]), "taken as the first sample, as the first two do not fall"
-    return (0.0, "taken as 0") if number == 1 else (float(c.min()), "taken as the smallest of the interval")
+    return (0.0, "taken as 0") if fresh else (float(c.min()), "taken as the smallest of the interval")
 
 
 def _table(cohort: Cohort, name: str, route: str, lines: list[dict[str, Any]], told: Counter, rules: BlqRules) -> pd.DataFrame:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from pkpd.errors import FitError, choices
+from pkpd.errors import FitError
 from pkpd.events import Regimen
 from pkpd.model import Model
-from pkpd.simulate.draws import VARY
 from pkpd.simulate.scenario.keys import Mistakes, Table
+from pkpd.simulate.scenario.measured import exposure_asked, target_asked
+from pkpd.simulate.scenario.population import population
 from pkpd.simulate.scenario.regimens import arm
-from pkpd.units import factor, quantity
+from pkpd.units import quantity
 
 KEYS = (
     "title",
@@ -33,13 +34,14 @@ KEYS = (
     "figures",
     "output",
 )
-MEASURED = ("start", "end", "above", "limit", "baseline", "tau", "to_infinity", "method")
 MOST_TIMES = 20_000
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A what-if as read from a file. `source` has "model", or "file" and "fit"; times are hours; values are in the model's units."""
+    """A what-if as read from a file. `source` has "model", or "file" and "fit"; times are hours; values are in the model's units, limits of targets in those
+    of their measures. `population` has the patients of a file as a DataFrame.
+    """
 
     title: str
     seed: int
@@ -70,8 +72,10 @@ def read_source(path: str | Path) -> dict[str, Any]:
     return found
 
 
-def read_scenario(path: str | Path, model: Model) -> Scenario:
-    """Read and check a scenario for a model. Raises `FitError` with everything wrong in it, each with its place and the nearest right key.
+def read_scenario(path: str | Path, model: Model, *, covariates: tuple[str, ...] = ()) -> Scenario:
+    """Read and check a scenario for a model; `covariates` are those that a fit reads besides the model's own.
+
+    Raises `FitError` with everything wrong in it, each with its place and the nearest right key.
 
     >>> read_scenario("scenario.toml", model).arms                                       # doctest: +SKIP
     """
@@ -80,11 +84,12 @@ def read_scenario(path: str | Path, model: Model) -> Scenario:
     title = root.get("title", str, "text", Path(path).stem)
     seed = root.get("seed", int, "a whole number", 1)
     arms, overrides = _arms(root, model)
-    targets = tuple(_target(t, model) for t in root.tables("targets"))
+    times = _times(root.table("times"))
+    targets = tuple(target_asked(t, model, times) for t in root.tables("targets"))
     found = Scenario(
-        title, seed, read_source(path), arms, _times(root.table("times")),
-        _values(root.table("parameters"), model), _variability(root.table("variability"), model), _population(root, path),
-        _overrides(root.table("overrides"), model) | overrides, tuple(_exposure(t, model) for t in root.tables("exposure")), targets,
+        title, seed, read_source(path), arms, times,
+        _values(root.table("parameters"), model), _variability(root.table("variability"), model), population(root, path, model, covariates),
+        _overrides(root.table("overrides"), model) | overrides, tuple(exposure_asked(t, model, times)[0] for t in root.tables("exposure")), targets,
         root.table("figures").known("reference").get("reference", str, "the name of an arm"),
         root.table("output").known("table_draws").get("table_draws", int, "a whole number of draws in the tables", 1),
     )  # fmt: skip
@@ -175,75 +180,19 @@ def _overrides(table: Table, model: Model) -> dict[str, Any]:
         if n not in model.param_names:
             continue
         if isinstance(v, dict):
-            times = (
-                Table(v, f"{table.place}.{n}", table.mistakes).known("times").get("times", (int, float), "a number", None, required=True)
-            )
-            found[n] = (lambda k: lambda x: k * x)(float(times or 1.0))
+            times = _times_of(Table(v, f"{table.place}.{n}", table.mistakes).known("times"), model.param(n).support)
+            found |= {} if times is None else {n: (lambda k: lambda x: k * x)(times)}
         else:
             value = _in_unit(table, n, table.get(n, (int, float, str), "a number, a text with its unit, or {times = 0.5}"), model)
             found |= {} if value is None else {n: value}
     return found
 
 
-def _population(root: Table, path: str | Path) -> dict[str, Any]:
-    table = root.table("population").known("subjects", "draws", "vary", "patients", "product", "covariates")
-    whole = "a whole number of at least 1"
-    found: dict[str, Any] = {n: table.get(n, int, whole) for n in ("subjects", "draws")}
-    for n, v in found.items():
-        if v is not None and v < 1:
-            root.mistakes.add(table.place, f"{n} = {v}; accepted is {whole}.")
-    for n in ("vary", "product"):
-        found[n] = table.get(n, list, "a list of words")
-    for word in found["vary"] or ():
-        if word not in VARY:
-            root.mistakes.add(table.place, f"vary names {word!r}; accepted are {', '.join(VARY)}.")
-    patients = table.get("patients", str, "the path of a csv file")
-    if patients is not None:
-        found["patients"] = Path(path).parent / patients
-    found["covariates"] = {n: float(v) for n, v in table.table("covariates").values.items() if isinstance(v, int | float)}
-    return {n: v for n, v in found.items() if v not in (None, {})}
-
-
-def _observable(table: Table, model: Model) -> str | None:
-    name = table.get("observable", str, "the name of an observable", None, required=len(model.observables) > 1)
-    name = model.observable_names[0] if name is None and len(model.observables) == 1 else name
-    if name is not None and name not in model.observable_names:
-        table.mistakes.add(table.place, f"{model.name} has no observable '{name}'. {choices(name, model.observable_names)}")
+def _times_of(table: Table, support: str) -> float | None:
+    """By what a parameter is multiplied: 0 switches off what it rules."""
+    words = "a number" if support == "real" else "a number, not below 0"
+    times = table.get("times", (int, float), words, None, required=True)
+    if times is not None and not (np.isfinite(times) and (times >= 0 or support == "real")):
+        table.mistakes.add(table.place, f"times = {times!r}; accepted is {words}.")
         return None
-    return name
-
-
-def _exposure(table: Table, model: Model, extra: tuple[str, ...] = ()) -> dict[str, Any]:
-    """An observable and the arguments of `exposure`, values in its unit and times in hours."""
-    table.known("observable", *MEASURED, *extra)
-    name = _observable(table, model)
-    unit = next((o.unit for o in model.observables if o.name == name), "1")
-    found: dict[str, Any] = {"observable": name}
-    for key in ("start", "end", "tau"):
-        pair = table.quantity(key, "24 h")
-        found[key] = None if pair is None else table.mistakes.attempt(table.place, lambda p=pair: quantity(p, "h", "A time"))
-    for key in ("above", "limit", "baseline"):
-        found[key] = "first" if table.values.get(key) == "first" else _level(table, key, unit)
-    found["to_infinity"] = table.get("to_infinity", bool, "true or false")
-    found["method"] = table.get("method", str, "text")
-    return {k: v for k, v in found.items() if v is not None}
-
-
-def _level(table: Table, key: str, unit: str) -> float | None:
-    """A value in an observable's unit: a plain number where that has none."""
-    value = table.get(key, (int, float, str), f'a value with its unit, as in {key} = "10 {unit}"')
-    if value is None or (not isinstance(value, str) and unit in ("1", "")):
-        return None if value is None else float(value)
-    pair = table.pair(key, value, f"10 {unit}")
-    return None if pair is None else table.mistakes.attempt(table.place, lambda: pair[0] * factor(pair[1], unit, key))
-
-
-def _target(table: Table, model: Model) -> dict[str, Any]:
-    """An exposure with `measure` and limits, in the measure's own unit: a text with a unit is converted when the measure is known."""
-    found = _exposure(table, model, ("name", "measure", "at_least", "at_most"))
-    found["measure"] = table.get("measure", str, 'a measure of exposure, as in measure = "cmax"', "cmax")
-    found["name"] = table.get("name", str, "text")
-    limits = {k: table.get(k, (int, float, str), f'a value with its unit, as in {k} = "10 mg/L"') for k in ("at_least", "at_most")}
-    if all(v is None for v in limits.values()):
-        table.mistakes.add(table.place, "a target has at_least, at_most or both.")
-    return found | {k: v if not isinstance(v, str) else table.pair(k, v, "10 mg/L") for k, v in limits.items() if v is not None}
+    return None if times is None else float(times)

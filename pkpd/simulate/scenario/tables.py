@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pkpd.errors import FitError, choices
 from pkpd.simulate.attainment import target_attainment
 from pkpd.simulate.exposure import exposure
-from pkpd.simulate.quantiles import quantile_bands
+from pkpd.simulate.quantiles import censored, quantile_bands
 from pkpd.simulate.scenario.read import Scenario
-from pkpd.units import quantity
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -34,7 +32,10 @@ def bands_table(runs: xr.Dataset) -> pd.DataFrame:
 
 
 def exposure_table(runs: xr.Dataset, scenario: Scenario) -> pd.DataFrame:
-    """One line an arm, observable and measure: quantiles of subjects over all draws, and the 90 % interval of the median subject over draws."""
+    """One line an arm, observable and measure: quantiles of subjects over all draws, and the 90 % interval of the median subject over draws.
+
+    `missing` counts values that are not known, `censored` those that are lower bounds (last detected at the end of the runs).
+    """
     asked = scenario.exposure or tuple({"observable": n} for n in profiles(runs))
     lines = []
     for options in asked:
@@ -53,29 +54,20 @@ def _line(values: xr.DataArray, arm: str, observable: str, measure: str) -> dict
     q = np.nanquantile(x, QUANTILES) if some.any() else np.full(3, np.nan)
     low, high = np.quantile(np.nanmedian(x[some], 1), [0.05, 0.95]) if some.any() else (np.nan, np.nan)
     head = {"arm": arm, "observable": observable, "measure": measure, "unit": values.attrs.get("unit", "1")}
-    return head | {"q5": q[0], "q50": q[1], "q95": q[2], "median_low": low, "median_high": high, "missing": int((~np.isfinite(x)).sum())}
+    middle = {"q5": q[0], "q50": q[1], "q95": q[2], "median_low": low, "median_high": high}
+    return head | middle | {"missing": int((~np.isfinite(x)).sum()), "censored": int(censored(values.sel(arm=arm)).sum())}
 
 
 def target_table(runs: xr.Dataset, scenario: Scenario) -> pd.DataFrame:
     """One line a target and arm: its probability and errors."""
     parts = []
-    for i, target in enumerate(scenario.targets):
-        made = exposure(runs, **_options(target))
-        if target["measure"] not in made:
-            raise FitError(
-                f"targets[{i + 1}]: exposure has no measure '{target['measure']}' with these options. {choices(target['measure'], map(str, made))}"
-            )
-        values = made[target["measure"]]
-        limits = {k: _limit(target[k], values, f"targets[{i + 1}].{k}") for k in ("at_least", "at_most") if k in target}
-        found = target_attainment(values, **limits)
+    for target in scenario.targets:
+        values = exposure(runs, **_options(target))[target["measure"]]
+        limits = {k: target[k] for k in ("at_least", "at_most") if k in target}
         name = target.get("name") or _words(target, limits, values)
-        parts.append(found.drop(columns=list(limits)).assign(target=name))
+        parts.append(target_attainment(values, **limits).drop(columns=list(limits)).assign(target=name))
     table = pd.concat(parts, ignore_index=True)
     return table[["target", *(c for c in table.columns if c != "target")]]
-
-
-def _limit(value: Any, values: xr.DataArray, what: str) -> float:
-    return quantity(value, values.attrs.get("unit", "1"), what) if isinstance(value, tuple) else float(value)
 
 
 def _words(target: Any, limits: dict[str, float], values: xr.DataArray) -> str:
