@@ -11,7 +11,7 @@ import numpy as np
 from numpyro.distributions import Distribution
 
 from pkpd.data import Cohort
-from pkpd.errors import FitError
+from pkpd.errors import FitError, choices
 from pkpd.inference.joint import bound
 from pkpd.inference.observed_rows import observed_rows
 from pkpd.inference.over_time import fitted_model, levels
@@ -28,10 +28,14 @@ from pkpd.population.shrink import Horseshoe
 from pkpd.population.table import in_words
 from pkpd.solve import Solver
 
+KERNELS = ("nuts", "hmc")
+
 
 @dataclass(frozen=True)
 class Sampler:
-    """NUTS settings: chains, draws and warm-up draws of each, target acceptance, and the largest tree depth; and the rung of the ladder.
+    """How to sample: chains, draws and warm-up draws of each, target acceptance, and the largest tree depth; the kernel, and the rung of the ladder.
+
+    `kernel` is "nuts", or "hmc" with trajectories of random length and no tree (at most 2^max_tree_depth - 1 steps each).
 
     `quality` "draft" is an approximation in place of NUTS (`laplace`), "standard" these settings as they are, "final" a finer solver, longer chains, and more
     draws until 1000 are effective.
@@ -46,9 +50,12 @@ class Sampler:
     target_accept: float = 0.9
     max_tree_depth: int = 8
     quality: str = "standard"
+    kernel: str = "nuts"
 
     def __post_init__(self) -> None:
         checked_quality(self.quality)
+        if self.kernel not in KERNELS:
+            raise FitError(f"Sampler(kernel={self.kernel!r}) is not known. {choices(str(self.kernel), KERNELS)}")
         for name in ("chains", "draws", "warmup", "max_tree_depth"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise FitError(f"Sampler({name}={getattr(self, name)!r}): a whole number of at least 1 is needed.")

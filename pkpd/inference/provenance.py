@@ -34,8 +34,9 @@ def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, An
 
 
 def _told(sampler: Sampler) -> dict[str, Any]:
-    """Its fields; the quality only where it is not the usual one, so that unfinished fits of before it go on."""
-    return {k: v for k, v in asdict(sampler).items() if k != "quality" or v != "standard"}
+    """Its fields; quality and kernel only where they are not the usual ones, so that unfinished fits of before them go on."""
+    usual = {"quality": "standard", "kernel": "nuts"}
+    return {k: v for k, v in asdict(sampler).items() if usual.get(k) != v}
 
 
 def versions() -> dict[str, Any]:

@@ -53,11 +53,14 @@ def report_facts(
     }
 
 
+WORDS = {"nuts": "NUTS", "hmc": "HMC (trajectories of random length)"}
+
+
 def _sampling(geometry: Geometry, draws: Draws) -> list[str]:
     centring, steps = in_words(geometry.weights), ", ".join(f"{x:.2g}" for x in draws.step_size)
     return [
         f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
-        f"NUTS step sizes after warm-up: {steps}; metric: Fisher information at {geometry.place}, refined in warm-up.",
+        f"{WORDS[draws.kernel]} step sizes after warm-up: {steps}; metric: Fisher information at {geometry.place}, refined in warm-up.",
     ]
 
 

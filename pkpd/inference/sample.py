@@ -16,14 +16,15 @@ import numpy as np
 from tqdm import tqdm
 
 from pkpd.errors import FitError
+from pkpd.inference import hmc, nuts
 from pkpd.inference.chain import Chain, Done
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import Geometry
-from pkpd.inference.nuts import build, refresh
 from pkpd.inference.problem import Sampler
 
 log = logging.getLogger("pkpd")
 
+KINDS = {"nuts": nuts, "hmc": hmc}
 FIELDS = ("potential", "energy", "n_steps", "acceptance_rate", "diverging")
 
 
@@ -36,17 +37,19 @@ class Draws:
     step_size: np.ndarray
     warmup_divergences: int
     stopped: bool
+    kernel: str = "nuts"
 
 
 class Kernel:
-    """NUTS on u, z = mode + L u, of a space: compiled once for every mode, metric and weights it is given."""
+    """NUTS, or HMC with random lengths, on u, z = mode + L u, of a space: compiled once for every mode, metric and weights it is given."""
 
     def __init__(self, space: Any, sampler: Sampler):
         def built(frame: Frame) -> tuple[Callable, Callable, Callable]:
             log_density = lambda u: -space.potential(frame.mode + frame.factor @ u, frame.weights)  # noqa: E731
-            return build(log_density, sampler.target_accept, sampler.max_tree_depth)
+            return kind.build(log_density, sampler.target_accept, sampler.max_tree_depth)
 
-        self.space, self.size, self.refresh = space, space.size, jax.jit(refresh)
+        kind = KINDS[sampler.kernel]
+        self.space, self.size, self.refresh = space, space.size, jax.jit(kind.refresh)
         self.begin = jax.jit(lambda frame, key, u: built(frame)[0](key, u))
         self.advance = jax.jit(lambda frame, walk, adapt: built(frame)[1](walk, adapt))
 
@@ -71,7 +74,7 @@ def run_nuts(
     seed: int,
     progress: bool,
     checkpoint: Checkpoint | None = None,
-    name: str = "NUTS",
+    name: str = "",
 ) -> Draws:
     """Chains of NUTS; the step and a dense refinement of the metric adapt during warm-up.
 
@@ -83,7 +86,7 @@ def run_nuts(
     total = sampler.warmup + sampler.draws
     stop = threading.Event()
     workers = min(sampler.chains, os.cpu_count() or 1)
-    with _Bar(total=sampler.chains * total, unit="draw", disable=not progress, desc=name, smoothing=0.05) as bar:
+    with _Bar(total=sampler.chains * total, unit="draw", disable=not progress, desc=name or sampler.kernel.upper(), smoothing=0.05) as bar:
         one = Chain(kernel, geometry, sampler, stop, bar, threading.Lock(), checkpoint)
         with ThreadPoolExecutor(workers) as pool:
             devices = jax.local_devices()
@@ -120,4 +123,5 @@ def _gather(chains: list[Done], geometry: Geometry, sampler: Sampler, stopped: b
     n = min(len(c[0]) for c in columns)
     u, *stats = (np.stack([c[i][:n] for c in columns]) for i in range(len(FIELDS) + 1))
     z = np.asarray(geometry.mode) + u @ np.asarray(geometry.factor).T
-    return Draws(z, dict(zip(FIELDS, stats, strict=True)), np.array([c.step for c in chains]), sum(c.divergent for c in chains), stopped)
+    step, divergent = np.array([c.step for c in chains]), sum(c.divergent for c in chains)
+    return Draws(z, dict(zip(FIELDS, stats, strict=True)), step, divergent, stopped, sampler.kernel)

@@ -18,7 +18,7 @@ os.environ.setdefault("PKPD_NATIVE", "wait")  # what a fit does
 
 from tests.benchmarks import table
 
-FAMILIES = ("carm", "threads", "flagship", "theophylline", "stan", "stiff", "simulate", "stream")
+FAMILIES = ("carm", "threads", "flagship", "theophylline", "stan", "sampling", "stiff", "simulate", "stream")
 BEGIN = time.monotonic()
 
 

@@ -1,4 +1,5 @@
-"""Stan's compiler and headers in an environment of their own (build/stan-venv), and a loop of gradients around a Stan model (stan_models/loop.cc).
+"""Stan's compiler and headers in an environment of their own (build/stan-venv), and a loop of gradients around a Stan model (stan_models/loop.cc); or Stan's
+own NUTS (stan_models/sample.cc).
 
 httpstan, the package behind pystan, brings `stanc`, Stan's and Boost's headers and the solvers' libraries. A call through pystan itself takes milliseconds
 before any gradient is made (it builds the model from the data each time, behind a local server), so the gradient its sampler calls is looped in C++.
@@ -10,11 +11,12 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from pkpd.solve.native.build import CannotBuild, compiler, target
 
@@ -49,16 +51,16 @@ def package() -> Path:
     return package()
 
 
-def program(name: str) -> Path:
-    """The compiled loop of stan_models/<name>.stan, made now or found in build/stan."""
+def program(name: str, what: str = "loop") -> Path:
+    """stan_models/<name>.stan compiled into stan_models/<what>.cc (a loop of gradients, or Stan's sampler), made now or found in build/stan."""
     home, source = package(), MODELS / f"{name}.stan"
     try:
         tool = compiler()
         machine, _ = target(tool)
     except CannotBuild as reason:
         raise Unavailable(str(reason)) from reason
-    text = "\0".join([source.read_text(), (MODELS / "loop.cc").read_text(), PACKAGE, *FLAGS, *machine])
-    made = MADE / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    text = "\0".join([source.read_text(), (MODELS / f"{what}.cc").read_text(), PACKAGE, *FLAGS, *machine])
+    made = MADE / f"{name}-{what}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     if not made.exists():
         MADE.mkdir(parents=True, exist_ok=True)
         _run(str(home / "stanc"), "--O1", "--name", f"{name}_model", "--o", str(made.with_suffix(".hpp")), str(source))
@@ -70,7 +72,7 @@ def program(name: str) -> Path:
             "-lpthread",
         ]
         model = f'-DMODEL="{made.with_suffix(".hpp")}"'
-        _run(tool, *FLAGS, *machine, model, "-isystem", str(home / "include"), str(MODELS / "loop.cc"), "-o", str(made), *link)
+        _run(tool, *FLAGS, *machine, model, "-isystem", str(home / "include"), str(MODELS / f"{what}.cc"), "-o", str(made), *link)
     return made
 
 
@@ -89,3 +91,23 @@ def gradients(made: Path, data: Mapping[str, Any], points: np.ndarray, seconds: 
     *lines, taken = _run(str(made), str(given), str(at), str(seconds)).splitlines()
     table = np.array([[float(x) for x in line.split()] for line in lines])
     return Gradients(table[:, 0], table[:, 1:], float(taken))
+
+
+class Sampled(NamedTuple):
+    """Draws [chain, draw] by parameter, leapfrog steps [chain, draw], and CPU seconds of all chains, warm-up in, compilation out."""
+
+    draws: dict[str, np.ndarray]
+    steps: np.ndarray
+    seconds: float
+
+
+def sampled(made: Path, data: Mapping[str, Any], start: Mapping[str, Any], names: Sequence[str], **settings: Any) -> Sampled:
+    """Stan's NUTS with a diagonal metric and its other defaults, one chain after another; `settings` are warmup, draws, delta, seed and chains."""
+    given, begin, out = (MADE / f"{made.name}.{end}" for end in ("json", "start.json", "draws"))
+    given.write_text(json.dumps(data))
+    begin.write_text(json.dumps(start))
+    asked = (str(settings[n]) for n in ("warmup", "draws", "delta", "seed", "chains"))
+    seconds = float(_run(str(made), str(given), str(begin), *asked, str(out)))
+    tables = [pd.read_csv(f"{out}.{i + 1}.csv", comment="#") for i in range(settings["chains"])]
+    together = {n: np.stack([t[n].to_numpy() for t in tables]) for n in (*names, "n_leapfrog__")}
+    return Sampled({n: together[n] for n in names}, together["n_leapfrog__"], seconds)
