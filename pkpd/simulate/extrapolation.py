@@ -13,6 +13,7 @@ from pkpd.diagnostics.contraction import contraction_table
 from pkpd.events import Regimen
 from pkpd.inference.problem import FitProblem
 from pkpd.simulate.exposure import auc
+from pkpd.simulate.virtual import needed
 
 FEWEST, CHANCE, LEAST, MOST = 20, 8.0, 0.1, 3
 """Draws from which drivers are told; a share of CHANCE / draws comes about by chance less than once in 200; the least share told; the most parameters."""
@@ -21,7 +22,7 @@ FEWEST, CHANCE, LEAST, MOST = 20, 8.0, 0.1, 3
 def outside_the_data(
     problem: FitProblem, fit: Any, arms: Mapping[str, Regimen], times: np.ndarray, table: pd.DataFrame, share: Any = 1.0
 ) -> list[str]:
-    """One sentence for each arm whose single or total dose, or time, exceeds what the cohort had; then what is prior-driven.
+    """One sentence for each arm whose single or total dose, or time, exceeds what the cohort had, and for covariates; then what is prior-driven.
 
     `table` holds the virtual subjects, whose weights say what a dose by body size comes to; `share` multiplies their amounts.
     """
@@ -34,7 +35,23 @@ def outside_the_data(
     found = [s for name, x in given.items() for s in _arm(problem, name, x, single, total)]
     if times.max() > last:
         found.append(f"Times after {last:g} h, the last observation, are extrapolation.")
+    found += covariates_outside(problem, table)
     return [*found, *_prior_driven(fit)] if found else found
+
+
+def covariates_outside(problem: FitProblem, table: pd.DataFrame) -> list[str]:
+    """One sentence for each covariate that model or population read, and that virtual subjects have outside of the cohort's range."""
+    found = []
+    for name in needed(problem):
+        seen, given = problem.covariates.get(name), table[name].to_numpy(float) if name in table else np.zeros(0)
+        if seen is None or not np.isfinite(seen).any() or not np.isfinite(given).any():
+            continue
+        low, high = float(np.nanmin(seen)), float(np.nanmax(seen))
+        wrong = given[(given < low) | (given > high)]
+        if len(wrong):
+            span = f"{wrong.min():g}" if np.ptp(wrong) == 0 else f"{wrong.min():g} to {wrong.max():g}"
+            found.append(f"{name} of {span} is extrapolation: the cohort has {low:g} to {high:g}.")
+    return found
 
 
 def _amounts(problem: FitProblem, regimen: Regimen, table: pd.DataFrame) -> tuple[float, float]:

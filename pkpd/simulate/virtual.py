@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,18 @@ def virtual_subjects(problem: FitProblem, given: Any, n: int | None, also: Seque
         raise FitError(f"covariates={type(given).__name__}: a DataFrame, the path of a csv file, a function (key, n), or None.")
     found = _checked(table, problem, also, said)
     return found if n in (None, len(found)) else _drawn(found, n, pick)
+
+
+def with_values(problem: FitProblem, values: Mapping[str, float]) -> Any:
+    """Covariates of virtual subjects: the cohort's rows drawn again, some columns set to a number for all; None where nothing is set.
+
+    Raises `FitError` for a covariate that the cohort does not have.
+    """
+    own = own_subjects(problem)
+    unknown = next((name for name in values if name not in own.columns), None)
+    if unknown is not None:
+        raise FitError(f"Covariate '{unknown}' is none of the cohort's. {choices(unknown, map(str, own.columns))}")
+    return (lambda key, n: _drawn(own, n, key).assign(**{c: float(v) for c, v in values.items()})) if values else None
 
 
 def own_subjects(problem: FitProblem) -> pd.DataFrame:
