@@ -7,11 +7,14 @@ import pytest
 
 from pkpd import FitError, bolus, cells, day, infusion, load_model, oral, read_cohort, simulate, sum_of
 from pkpd.cli.app import main
+from pkpd.cli.scenario import _of_fit
 from pkpd.cli.what_if_file import read_what_if
 from pkpd.models.carm import carm_blood_il6
 from pkpd.models.classic import one_compartment_oral
 from pkpd.report.scenario import scenario_page
 from pkpd.simulate import read_scenario
+from pkpd.simulate.scenario.read import read_source
+from tests import app_study
 
 GOOD = """
 title = "Two ways"
@@ -246,6 +249,27 @@ def test_a_scenario_of_a_prior(tmp_path, capsys):
     for wrong, text in (("[parameters]\nCL = 2.0\n", "[parameters] belongs to a model; a fit has its own."),):
         assert main(["simulate", str(write(tmp_path, wrong + OF_PRIOR, "b.toml")), "--out", str(tmp_path / "b")]) == 1
         assert text in capsys.readouterr().err
+
+
+def test_covariates_of_a_fit_are_heeded_or_refused(tmp_path):
+    """They were passed over in silence: the same numbers for all virtual patients, others as in the cohort."""
+    write(tmp_path, app_study.FILE.read_text(encoding="utf-8"), "study.py")
+    head = '[source]\nfile = "study.py"\n[population]\nsubjects = 4\ndraws = 3\n'
+    tail = '\n[times]\nat = ["1 h", "6 h"]\n[[arms]]\nname = "one"\ndoses = [{amount = "100 mg", into = "oral"}]\n'
+
+    def runs(line):
+        path = write(tmp_path, head + line + tail)
+        return _of_fit(path, read_source(path))[2]
+
+    heavy = runs("covariates = {WT = 130}")
+    assert (heavy["WT"] == 130.0).all() and any(s.startswith("WT of 130 is extrapolation") for s in heavy.attrs["extrapolation"])
+    for line, text in (
+        ("covariates = {WTT = 70}", r"^Covariate 'WTT' is none of the cohort's\. Did you mean 'WT'"),
+        ('covariates = {WT = "70 kg"}', r"population\.covariates: WT = '70 kg'; accepted is a number\."),
+        ('patients = "p.csv"\ncovariates = {WT = 70}', "patients .* or covariates .*, not both"),
+    ):
+        with pytest.raises(FitError, match=text):
+            runs(line)
 
 
 def test_the_page_of_a_fit_that_has_not_converged_withholds_its_results():
