@@ -21,6 +21,11 @@ def problem():
     return build_problem(load_problem(FILE), quick=True)
 
 
+def records():
+    """The rows of the study."""
+    return load_problem(FILE).__globals__["records"]()
+
+
 @functools.cache
 def fit(converged: bool = True) -> Fit:
     """Said to have converged or not; its draws are of the prior, narrowed around the values that were simulated."""

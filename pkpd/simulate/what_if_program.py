@@ -16,7 +16,6 @@ import xarray as xr
 from pkpd.errors import FitError
 from pkpd.events import Regimen
 from pkpd.events.intervals import constant_intervals
-from pkpd.inference.fit import Fit
 from pkpd.inference.predictive import Predictive
 from pkpd.model.arm_layout import lay_out
 from pkpd.model.moving import MovingPredictor, Records, Sizes, moving, records_of, sizes_of
@@ -32,13 +31,13 @@ TOGETHER = 10  # draws solved together
 
 @dataclass(frozen=True, eq=False)
 class WhatIfProgram:
-    """`what_if` of one fit with the same draws, subjects and random numbers each time, without the classes of observables in classes.
+    """`what_if` of one fit (or problem, for its prior) with the same draws, subjects and numbers each time, without the classes of observables in classes.
 
     `.runs(arms, times, covariates)` gives what `what_if(fit, arms, times=times, covariates=covariates, key=key, n_subjects=..., draws=...)` gives: the same
     numbers, up to the tolerance of the solver (to rounding where that is exact).
     """
 
-    fit: Fit
+    fit: Any
     key: Any
     draws: int = 100
     n_subjects: int = 100
