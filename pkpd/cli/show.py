@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,10 @@ from pkpd.app.server import app as page_of
 from pkpd.app.session import Session
 from pkpd.app.toml import Source
 from pkpd.cli.fitfile import build_problem, load_problem
-from pkpd.errors import FitError
+from pkpd.errors import FitError, PkpdError
 from pkpd.inference import load_fit
 
-MOST = 200
+HOST, MOST = "127.0.0.1", 200
 
 
 def show(
@@ -36,17 +37,27 @@ def show(
     Scenario and tables can be downloaded; 'pkpd simulate' reads the scenario back. Only this machine can open the page. End it with Ctrl-C.
     """
     shiny()  # before anything takes time
+    port = free_port(port)
     session = open_session(folder, fit_file, quick, draws, patients, seed)
     typer.echo(session.fit.verdict.headline)
     typer.echo(f"{draws} draws, {patients} virtual patients in each, seed {seed}; compiling", err=True)
     _ = session.limits
     made = page_of(session)
-    typer.echo("Ready; end it with Ctrl-C.", err=True)
-    _run(made, port, browser)
+    typer.echo(f"Open http://{HOST}:{port} in a browser of this machine; end it with Ctrl-C.")
+    shiny().run_app(made, host=HOST, port=port, launch_browser=browser, log_level="warning")
 
 
-def _run(made: object, port: int, browser: bool) -> None:
-    shiny().run_app(made, host="127.0.0.1", port=port, launch_browser=browser, log_level="warning")
+def free_port(wanted: int) -> int:
+    """The port itself, or a free one for 0. Raises `PkpdError` where another program has it."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((HOST, wanted))
+        except OSError as error:
+            raise PkpdError(
+                f"Port {wanted} cannot be used ({error.strerror}). Give another with --port, or --port 0 for a free one."
+            ) from None
+        return int(tried.getsockname()[1])
 
 
 def open_session(folder: Path, fit_file: Path | None, quick: bool, draws: int, patients: int, seed: int) -> Session:

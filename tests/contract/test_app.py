@@ -23,7 +23,7 @@ from pkpd.app.session import Session, csv, named
 from pkpd.app.state import Arm, State, checked, follow, studied
 from pkpd.app.toml import Source, times
 from pkpd.cli import main
-from pkpd.cli.show import open_session
+from pkpd.cli.show import free_port, open_session
 from pkpd.simulate.scenario import parse_scenario
 from tests import app_study, browser
 from tests.architecture.source import ROOT
@@ -193,6 +193,18 @@ def test_the_fit_file_is_found_by_its_name_or_asked_for(saved, monkeypatch, tmp_
     (tmp_path / "fits" / app_study.FILE.name).write_text(app_study.FILE.read_text(encoding="utf-8"), encoding="utf-8")
     found = open_session(saved, None, True, 6, 5, 1)
     assert found.source.file == tmp_path / "fits" / app_study.FILE.name and "Fit file: fits" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_said():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(
+            PkpdError, match=rf"^Port {port} cannot be used \(.*\)\. Give another with --port, or --port 0 for a free one\.$"
+        ):
+            free_port(port)
+    assert free_port(0) > 0
 
 
 def test_the_page_has_every_field_that_is_read(session):
