@@ -1,4 +1,4 @@
-"""The command line: `pkpd fit | identify | estimate | report | simulate | models | check-data`."""
+"""The command line: `pkpd fit | identify | estimate | report | app | simulate | models | check-data`."""
 
 from pkpd.cli.app import main
 

@@ -17,6 +17,7 @@ from pkpd.cli.guard import guarded
 from pkpd.cli.identify import identify
 from pkpd.cli.models import models
 from pkpd.cli.report import report
+from pkpd.cli.show import show
 from pkpd.cli.simulate import simulate
 
 app = typer.Typer(name="pkpd", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -24,6 +25,7 @@ app.command(short_help="Fit the problem of a file; write its report.")(fit)
 app.command(short_help="Before a fit: what its data can tell of each parameter.")(identify)
 app.command(short_help="Point estimates of a file's problem, as FOCEI gives them.")(estimate)
 app.command(short_help="Make the report of a saved fit again.")(report)
+app.command("app", short_help="Show a fit as a page: move doses, see bands.")(show)
 app.command("calibrate", short_help="Test a problem's posteriors on simulated studies.")(run_calibration)
 app.command(short_help="Predict at every record of a table.")(simulate)
 app.command("check-data", short_help="List everything wrong in a data file.")(check_data)

@@ -25,7 +25,7 @@ from pkpd.report.scenario import scenario_page
 from pkpd.simulate import Scenario, read_scenario, simulate_arms, what_if, write_arms, xpose_table
 from pkpd.simulate.scenario.read import read_source
 from pkpd.simulate.scenario.tables import bands_table, exposure_table, profiles, target_table
-from pkpd.simulate.virtual import N_SUBJECTS, needed
+from pkpd.simulate.virtual import needed, with_values
 
 BANDS = "Lines: the median patient; dark bands: what is not known of it (90 % of draws); light bands: the middle 90 % of patients."
 PAIRS = "The same patients under both arms: median patient with 90 % of draws, and the middle 90 % of patients."
@@ -100,9 +100,9 @@ def _of_fit(path: Path, source: Any) -> tuple[Scenario, Model, xr.Dataset]:
         raise FitError(f"{path.name}: [{wrong[0]}] belongs to a model; a fit has its own. Set values of an arm by [overrides].")
     fit: Any = load_fit(path.parent / source["fit"], problem) if source["fit"] else problem
     p = s.population
-    patients = _alike(p["covariates"], p.get("subjects", N_SUBJECTS)) if "covariates" in p else p.get("patients")
+    people = p.get("patients") or with_values(problem, p.get("covariates", {}))
     return s, problem.model, what_if(
-        fit, s.arms, times=s.times, key=jax.random.key(s.seed), n_subjects=p.get("subjects"), draws=p.get("draws", 100), covariates=patients,
+        fit, s.arms, times=s.times, key=jax.random.key(s.seed), n_subjects=p.get("subjects"), draws=p.get("draws", 100), covariates=people,
         vary=tuple(p.get("vary", ("parameters", "subjects"))), overrides=s.overrides, product=tuple(p.get("product", ())),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """A predictor whose records are arguments of the compiled program: other doses, times and covariates of the same sizes compile nothing anew.
 
 What `Predictor` lays out once in NumPy is laid out here on traced arrays, so that amounts, times and durations of doses, and times of looks, can be
-differentiated too. The records are those of one subject; every lane of parameters gets them.
+differentiated too. The records are those of one subject; every lane of parameters gets them. Their last dimension may also be that of the lanes: each its own.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class MovingPredictor:
         """The records with their segments laid out, where no parameter moves them: what a loop over parameters need not repeat."""
         if self.sizes.moves or records.layout is not None:
             return records
-        plan = self._plan(records, 1)
+        plan = self._plan(records, jnp.shape(records.at_doses)[-1])
         given = _MovedDoses(
             self.model, plan, frozenset(self.model.param_names), {}, False, self.numeric.doses, self._static, records.at_doses
         )

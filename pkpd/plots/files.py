@@ -12,15 +12,15 @@ from pkpd.plots.style import RC
 DPI = 110
 
 
-def png_bytes(figure: Any) -> bytes:
-    """The figure as a PNG at 110 dots an inch; a figure drawn afresh from the same fit gives the same bytes."""
+def png_bytes(figure: Any, dpi: int = DPI) -> bytes:
+    """The figure as a PNG at 110 dots an inch, or `dpi`; a figure drawn afresh from the same fit gives the same bytes."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     with rc_context(RC):  # ticks are made when the figure is drawn, and take their size and colour then
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -12,12 +12,12 @@ import hashlib
 import json
 import logging
 import os
-import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ def _over(pool: Executor, function: Callable, tasks: Sequence[Any], todo: Sequen
 def _processes(function: Callable, tasks: Sequence[Any], todo: Sequence[int], workers: int) -> Iterator[tuple[int, Any]]:
     """A pool of spawned processes; a broken one is made anew for what is left, and at last every task gets a process of its own."""
     try:
-        pickle.dumps(function)
+        ForkingPickler.dumps(function)
     except Exception as error:  # what an object raises that cannot be pickled is its own
         raise PkpdError(
             f"run_many(executor={workers}): {name_of(function)} cannot be sent to a process ({error}). Write it as a function of a module (no lambda, none "

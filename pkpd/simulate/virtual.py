@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,18 @@ def check_count(n: Any) -> None:
     """Raise `FitError` for a number of subjects that is none; None is left to the caller."""
     if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1):
         raise FitError(f"n_subjects={n!r}: a whole number of subjects, at least 1.")
+
+
+def with_values(problem: FitProblem, values: Mapping[str, float]) -> Any:
+    """Covariates of virtual subjects: the cohort's rows drawn again, some columns set to a number for all; None where nothing is set.
+
+    Raises `FitError` for a covariate that the cohort does not have.
+    """
+    own = own_subjects(problem)
+    unknown = next((name for name in values if name not in own.columns), None)
+    if unknown is not None:
+        raise FitError(f"Covariate '{unknown}' is none of the cohort's. {choices(unknown, map(str, own.columns))}")
+    return (lambda key, n: _drawn(own, n, key).assign(**{c: float(v) for c, v in values.items()})) if values else None
 
 
 def own_subjects(problem: FitProblem) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -68,16 +68,26 @@ def what_if(
     columns = (product,) if isinstance(product, str) else tuple(product)
     table = _people(problem, subjects, covariates, n_subjects, columns, pick)
     changes, share = by_arm(problem.model, overrides, arms), product_share(table, columns)
-    sites, index = population_draws(fit, draws, varying, jax.random.fold_in(shake, 1))
-    keys = jax.random.split(shake, len(index))
-    setting = _Setting(problem, subjects, varying, table, np.asarray(times, float), share, Predictive(problem, centring(fit)))
-    found = {n: setting.arm(n, r, changes[n], sites, keys) for n, r in arms.items()}
+    drawn = drawn_for(fit, draws, varying, shake)
+    setting = Setting(problem, subjects, varying, table, np.asarray(times, float), share, Predictive(problem, centring(fit)))
+    found = {n: setting.arm(n, r, changes[n], drawn) for n, r in arms.items()}
     for name, made in found.items():
         check_made(problem.model, name, changes[name], made["theta"])
-    runs = _label(setting, found)
-    notes = outside_the_data(problem, fit, arms, setting.times, table, share)
-    told = drivers(fit, runs, sites if "parameters" in varying else {}, notes)
-    return runs.assign_attrs(_attrs(fit, problem, arms, varying, [*notes, *told])).assign_coords(posterior_draw=("draw", index))
+    return told(labelled(setting, found), fit, arms, setting, drawn)
+
+
+class Drawn(NamedTuple):
+    """The draws of a what-if: values of the sampled sites [D, ...], where each stands among all [D], and its random key [D]."""
+
+    sites: Mapping[str, np.ndarray]
+    index: np.ndarray
+    keys: Any
+
+
+def drawn_for(fit: Any, draws: int, vary: frozenset[str], key: Any) -> Drawn:
+    """The draws that a what-if with this key takes."""
+    sites, index = population_draws(fit, draws, vary, jax.random.fold_in(key, 1))
+    return Drawn(sites, index, jax.random.split(key, len(index)))
 
 
 def _check(fit: Any, arms: Any, subjects: str) -> None:
@@ -102,7 +112,7 @@ def _people(problem: FitProblem, subjects: str, covariates: Any, n: int | None, 
 
 
 @dataclass(frozen=True, eq=False)
-class _Setting:
+class Setting:
     """What all arms share."""
 
     problem: FitProblem
@@ -113,7 +123,7 @@ class _Setting:
     share: np.ndarray
     predictive: Predictive
 
-    def arm(self, name: str, regimen: Regimen, changes: Mapping[str, Any], sites: Any, keys: Any) -> dict[str, Any]:
+    def arm(self, name: str, regimen: Regimen, changes: Mapping[str, Any], drawn: Drawn) -> dict[str, Any]:
         """ "values" [draw, time, observable, subject], and by observable in classes P(class) [draw, time, subject, class]."""
         problem, table = self.problem, self.table
         read = {*problem.fitted_model.covariate_names, *(SIZES[size][0] for size in regimen.for_model(problem.model).sizes)}
@@ -126,16 +136,22 @@ class _Setting:
             refuse_undrawable(measured)
 
         def one(values: Any, key: Any) -> Any:
-            theta = overridden(problem, self._theta(values, key), changes)
+            theta = overridden(problem, self.theta(values, key), changes)
             seen = bound.observables(theta)[0]
             found = measured.probabilities(seen, values, jax.random.fold_in(key, 3))
-            known = {n: jnp.broadcast_to(theta.get(n, problem.model.typical[n]), (len(table),)) for n in problem.model.param_names}
+            known = self.known(theta)
             shown = measured.sample(seen, values, jax.random.fold_in(key, 2)) if "residual" in self.vary else seen
             return {"values": shown, "theta": known, "classes": found}
 
-        return over_draws(one, sites, keys, batch=min(2, len(keys)))
+        return over_draws(one, drawn.sites, drawn.keys, batch=min(2, len(drawn.keys)))
 
-    def _theta(self, values: Any, key: Any) -> dict[str, Any]:
+    def known(self, theta: Mapping[str, Any]) -> dict[str, Any]:
+        """Every parameter of the model by subject."""
+        typical = self.problem.model.typical
+        return {n: jnp.broadcast_to(theta.get(n, typical[n]), (len(self.table),)) for n in self.problem.model.param_names}
+
+    def theta(self, values: Any, key: Any) -> dict[str, Any]:
+        """Parameters of the subjects in one draw."""
         covariates = {c: self.table[c].to_numpy(float) for c in self.table}
         if self.subjects == "posterior":
             return self.predictive.individual(values) if "subjects" in self.vary else self.predictive.typical(values)
@@ -144,7 +160,8 @@ class _Setting:
         return self.predictive.typical(values, covariates)
 
 
-def _label(setting: _Setting, found: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
+def labelled(setting: Setting, found: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
+    """What `Setting.arm` gives of each arm, with names."""
     problem, table, arms = setting.problem, setting.table, list(found)
     stacked = np.stack([found[n]["values"] for n in arms])
     data: dict[str, Any] = {}
@@ -162,14 +179,18 @@ def _label(setting: _Setting, found: Mapping[str, Mapping[str, Any]]) -> xr.Data
     return xr.Dataset(data, coords=coords)
 
 
-def _attrs(fit: Any, problem: FitProblem, arms: Mapping[str, Regimen], vary: frozenset[str], notes: list[str]) -> dict[str, Any]:
-    prior = isinstance(fit, FitProblem)
-    return {
+def told(runs: xr.Dataset, fit: Any, arms: Mapping[str, Regimen], setting: Setting, drawn: Drawn) -> xr.Dataset:
+    """The runs with what must be known of them: source, verdict, what is extrapolation and what drives it."""
+    problem, prior = setting.problem, isinstance(fit, FitProblem)
+    notes = outside_the_data(problem, fit, arms, setting.times, setting.table, setting.share)
+    driven = drivers(fit, runs, drawn.sites if "parameters" in setting.vary else {}, notes)
+    attrs = {
         "simulated": int(problem.simulated),
-        "extrapolation": notes,
+        "extrapolation": [*notes, *driven],
         "regimens": [f"{n}: {r!r}" for n, r in arms.items()],
         "time_unit": "h",
         "source": "prior" if prior else "posterior",
-        "vary": sorted(vary),
+        "vary": sorted(setting.vary),
         "converged": 1 if prior else int(fit.verdict.converged),
     }
+    return runs.assign_attrs(attrs).assign_coords(posterior_draw=("draw", drawn.index))

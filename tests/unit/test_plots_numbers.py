@@ -214,3 +214,11 @@ def test_layout_reads_attributes_and_names_what_is_absent(tree):
     assert pooled(tree, "predictions", "il6", "subject", "curve_time").shape == (60, 6, 97)
     with pytest.raises(FitError, match=r"no posterior/nothing; it holds posterior, prior"):
         need(tree, "posterior/nothing")
+
+
+def test_bands_of_whole_tables_are_those_taken_column_by_column():
+    """Without NaN all columns go at once; a NaN elsewhere sends the same columns through the slow way: the same numbers, to rounding."""
+    values = np.sin(np.arange(5 * 7 * 3.0)).reshape(5, 7, 3)
+    holed = np.concatenate([values, np.full((5, 7, 1), 1.0)], 2)
+    holed[0, 0, 3] = np.nan
+    np.testing.assert_allclose(subject_bands(holed)[..., :3], subject_bands(values), rtol=1e-13)

@@ -60,7 +60,10 @@ class Scenario:
 
 def read_source(path: str | Path) -> dict[str, Any]:
     """What a scenario simulates, before its model is known: "model" (a name of the library), or "file" (a fit file) and "fit" (a folder)."""
-    values, mistakes = _load(path)
+    return _source(*_load(path))
+
+
+def _source(values: dict[str, Any], mistakes: Mistakes) -> dict[str, Any]:
     table = Table(values, "", mistakes).table("source").known("model", "file", "fit", "quick")
     found = {n: table.get(n, str, "text") for n in ("model", "file", "fit")}
     found["quick"] = table.get("quick", bool, "true or false", False)
@@ -79,7 +82,12 @@ def read_scenario(path: str | Path, model: Model, *, covariates: tuple[str, ...]
 
     >>> read_scenario("scenario.toml", model).arms                                       # doctest: +SKIP
     """
-    values, mistakes = _load(path)
+    return parse_scenario(_text(path), model, Path(path), covariates=covariates)
+
+
+def parse_scenario(text: str, model: Model, path: Path, *, covariates: tuple[str, ...] = ()) -> Scenario:
+    """`read_scenario` of a text; `path` names it in messages, and files that it mentions stand beside it."""
+    values, mistakes = _parsed(text, path.name)
     root = Table(values, "", mistakes).known(*KEYS)
     title = root.get("title", str, "text", Path(path).stem)
     seed = root.get("seed", int, "a whole number", 1)
@@ -87,7 +95,7 @@ def read_scenario(path: str | Path, model: Model, *, covariates: tuple[str, ...]
     times = _times(root.table("times"))
     targets = tuple(target_asked(t, model, times) for t in root.tables("targets"))
     found = Scenario(
-        title, seed, read_source(path), arms, times,
+        title, seed, _source(values, Mistakes(path.name)), arms, times,
         _values(root.table("parameters"), model), _variability(root.table("variability"), model), population(root, path, model, covariates),
         _overrides(root.table("overrides"), model) | overrides, tuple(exposure_asked(t, model, times)[0] for t in root.tables("exposure")), targets,
         root.table("figures").known("reference").get("reference", str, "the name of an arm"),
@@ -100,13 +108,24 @@ def read_scenario(path: str | Path, model: Model, *, covariates: tuple[str, ...]
 
 
 def _load(path: str | Path) -> tuple[dict[str, Any], Mistakes]:
+    return _parsed(_text(path), Path(path).name)
+
+
+def _text(path: str | Path) -> str:
     place = Path(path)
     if not place.is_file():
         raise FitError(f"There is no scenario file {place}.")
     try:
-        return tomllib.loads(place.read_text(encoding="utf-8")), Mistakes(place.name)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return place.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
         raise FitError(f"{place.name} is not TOML: {error}.") from None
+
+
+def _parsed(text: str, name: str) -> tuple[dict[str, Any], Mistakes]:
+    try:
+        return tomllib.loads(text), Mistakes(name)
+    except tomllib.TOMLDecodeError as error:
+        raise FitError(f"{name} is not TOML: {error}.") from None
 
 
 def _arms(root: Table, model: Model) -> tuple[dict[str, Regimen], dict[str, Any]]:
