@@ -61,7 +61,7 @@ from pkpd.inference import (
     summary_log_likelihood,
     summary_model,
 )
-from pkpd.model import Description, Model, Observable, available_models, compose, describe, load_model, predict
+from pkpd.model import Description, Example, Model, Observable, available_models, compose, describe, load_model, predict
 from pkpd.noise import (
     additive_error,
     autoregressive,
@@ -158,6 +158,7 @@ from pkpd.simulate import (
     target,
     target_attainment,
     three_plus_three,
+    typical_profile,
     uncertain_prior,
     virtual_people,
     what_if,
@@ -195,6 +196,7 @@ __all__ = [
     "DoseError",
     "DoseOptimum",
     "DoseProblem",
+    "Example",
     "ExpectedInformation",
     "Fact",
     "Facts",
@@ -353,6 +355,7 @@ __all__ = [
     "time_to_event",
     "total",
     "transformed",
+    "typical_profile",
     "variational",
     "uncertain_prior",
     "virtual_people",
