@@ -21,7 +21,7 @@ from pkpd.approximate import (
     variational,
 )
 from pkpd.cli.run import run
-from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
+from pkpd.components import Closure, Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, neural_rate, total
 from pkpd.data import Cohort, Fact, Facts, check_records, data_file, read_cohort, read_facts, write_records
 from pkpd.diagnostics.effects import effect_table
 from pkpd.diagnostics.identified import not_identified
@@ -90,6 +90,7 @@ from pkpd.population import (
     Correlation,
     Population,
     boxcox,
+    closure_priors,
     default_priors,
     fixed,
     horseshoe,
@@ -181,6 +182,7 @@ __all__ = [
     "Calibration",
     "ChosenTimes",
     "Classes",
+    "Closure",
     "Cohort",
     "Component",
     "Correlation",
@@ -259,6 +261,7 @@ __all__ = [
     "class_probabilities",
     "choose_sizes",
     "choose_times",
+    "closure_priors",
     "cohort_model",
     "combined_error",
     "compare_designs",
@@ -307,6 +310,7 @@ __all__ = [
     "nca",
     "nca_summary",
     "negative_binomial_count",
+    "neural_rate",
     "next_dose",
     "normal",
     "not_identified",
