@@ -142,7 +142,9 @@ def picture(table: pd.DataFrame):
             ax.plot(mine["at"], mine["true"], color=style.INK, linestyle=":", label="truth")
         left.axvspan(C_SEEN.value, AT[-1], color=style.FAINT, alpha=0.7, linewidth=0)
         left.text(C_SEEN.value * 1.1, left.get_ylim()[1] * 0.93, "no data", va="top")
-        left.set(xscale="log", xlim=(AT[0], AT[-1]), xlabel="Concentration (mg/L)", ylabel="L/h", title="Clearance", ylim=(0, None))
+        left.set_xscale("log")
+        left.set_xticks([0.1, 0.3, 1, 3, 10, 30], ["0.1", "0.3", "1", "3", "10", "30"])
+        left.set(xlim=(AT[0], AT[-1]), xlabel="Concentration (mg/L)", ylabel="L/h", title="Clearance", ylim=(0, None))
         right.set(xlabel="Time (h)", ylabel="mg/L", title=f"After {BEYOND:g} mg, four times the largest dose", ylim=(0, None))
         right.legend()
     return figure

@@ -136,7 +136,7 @@ def test_a_network_of_equinox_gives_its_hidden_layer():
     }
 
 
-LATER = ("rosenbrock", "tsit5", "kvaerno5", "native_rodas4", "kernel_tsit5")
+LATER = ("rosenbrock", "tsit5", "kvaerno5", "native_rodas4")
 METHODS = ("native_tsit5", *(pytest.param(m, marks=pytest.mark.slow) for m in LATER))
 
 
