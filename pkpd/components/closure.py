@@ -167,7 +167,7 @@ def _layer_of(name: str, inputs: int, net: Any) -> tuple[tuple[tuple[float, ...]
         wanted = f"equinox.nn.MLP({inputs}, 'scalar', width of at most {MOST}, depth 1, jnp.tanh, key=...)"
         raise ModelError(f"neural_rate('{name}', net={given}): accepted is {wanted}, one input for each scale.")
     at = np.linspace(-2.0, 2.0, 5)
-    if not np.allclose([float(net.activation(x)) for x in jnp.asarray(np.tile(at, (net.width_size, 1)).T)[:, 0]], np.tanh(at)):
+    if not np.allclose([float(net.activation(x)) for x in jnp.asarray(at)], np.tanh(at)):
         raise ModelError(
             f"neural_rate('{name}', net=...): its activation is not tanh. Write equinox.nn.MLP(..., activation=jnp.tanh, ...)."
         )
