@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pkpd import available_models, bolus, describe, load_model
+from pkpd import Model, available_models, bolus, describe, load_model
+from pkpd.model.example import in_words
 from pkpd.model.registry import model_source
+from pkpd.plots import plot_typical, save_figure
 from pkpd.simulate import design
 from pkpd.solve import Solver, closed_form
 
@@ -24,8 +26,10 @@ def write_all() -> None:
     (OUT / "models").mkdir(parents=True, exist_ok=True)
     names = list(available_models())
     for name in names:
-        described = describe(load_model(name))
+        model = load_model(name)
+        described = describe(model)
         _write(OUT / "models" / f"{name}.svg", described.diagram)
+        _profile(model, OUT / "models" / f"{name}.png")
         _write(OUT / "models" / f"{name}.md", page(name, described))
     for family in LEAD:
         lines = [f"- [`{n}`](../generated/models/{n}.md): {_first(n)}" for n in names if model_source(n).parent.name == family]
@@ -39,18 +43,28 @@ def write_all() -> None:
 
 
 def page(name: str, described) -> str:
-    """A model's page in MyST: what `pkpd models show` prints, with the diagram."""
+    """A model's page in MyST: what `pkpd models show` prints, with the diagram and the profile of a typical subject."""
     source = model_source(name)
     parts = [
         f"# {name}",
         f"```{{image}} {name}.svg\n:alt: diagram of {name}\n:class: diagram\n```",
         *map(_paragraph, described.text.split("\n\n")),
+        f"## A typical subject\n\n```{{image}} {name}.png\n:alt: profile of a typical subject of {name}\n:width: 100%\n```",
         *(f"## {title}\n\n{frame(t)}" for title, t in described.tables.items()),
         f"## Use it\n\nSolved by `{solver(name)[0]}` where there is a C++ compiler, else by `{solver(name)[1]}`: {solver(name)[2]}.\n",
         f"```python\nfrom pkpd.models.{source.parent.name} import {name}\n```",
         f"The file is `models/{source.parent.name}/{source.name}`; `pkpd models copy {name} my_model.py` copies it.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _profile(model: Model, path: Path) -> None:
+    """Every model of the library declares an example (an architecture test); drawn again where the same page was not drawn before."""
+    drawn = f"{model.digest} {in_words(model, model.example)}"
+    mark = path.with_suffix(".drawn")
+    if not path.exists() or not mark.exists() or mark.read_text(encoding="utf-8") != drawn:
+        save_figure(plot_typical(model), path)
+        mark.write_text(drawn, encoding="utf-8")
 
 
 def solver(name: str) -> tuple[str, str, str]:

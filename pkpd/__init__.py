@@ -21,7 +21,7 @@ from pkpd.approximate import (
     variational,
 )
 from pkpd.cli.run import run
-from pkpd.components import Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, total
+from pkpd.components import Closure, Component, Covariate, Dose, Flow, Param, Signal, State, flow, gain, loss, neural_rate, total
 from pkpd.data import Cohort, Fact, Facts, check_records, data_file, read_cohort, read_facts, write_records
 from pkpd.diagnostics.effects import effect_table
 from pkpd.diagnostics.identified import not_identified
@@ -61,7 +61,7 @@ from pkpd.inference import (
     summary_log_likelihood,
     summary_model,
 )
-from pkpd.model import Description, Model, Observable, available_models, compose, describe, load_model, predict
+from pkpd.model import Description, Example, Model, Observable, available_models, compose, describe, load_model, predict
 from pkpd.noise import (
     additive_error,
     autoregressive,
@@ -90,6 +90,7 @@ from pkpd.population import (
     Correlation,
     Population,
     boxcox,
+    closure_priors,
     default_priors,
     fixed,
     horseshoe,
@@ -158,6 +159,7 @@ from pkpd.simulate import (
     target,
     target_attainment,
     three_plus_three,
+    typical_profile,
     uncertain_prior,
     virtual_people,
     what_if,
@@ -180,6 +182,7 @@ __all__ = [
     "Calibration",
     "ChosenTimes",
     "Classes",
+    "Closure",
     "Cohort",
     "Component",
     "Correlation",
@@ -195,6 +198,7 @@ __all__ = [
     "DoseError",
     "DoseOptimum",
     "DoseProblem",
+    "Example",
     "ExpectedInformation",
     "Fact",
     "Facts",
@@ -257,6 +261,7 @@ __all__ = [
     "class_probabilities",
     "choose_sizes",
     "choose_times",
+    "closure_priors",
     "cohort_model",
     "combined_error",
     "compare_designs",
@@ -305,6 +310,7 @@ __all__ = [
     "nca",
     "nca_summary",
     "negative_binomial_count",
+    "neural_rate",
     "next_dose",
     "normal",
     "not_identified",
@@ -353,6 +359,7 @@ __all__ = [
     "time_to_event",
     "total",
     "transformed",
+    "typical_profile",
     "variational",
     "uncertain_prior",
     "virtual_people",

@@ -12,7 +12,7 @@ import math
 
 from pkpd import Component, Dose, Observable, Param, State, compose, loss, total
 
-from .trafficking import CELLS, qpcr
+from .trafficking import CELLS, TWO_WEEKS, qpcr
 
 biexponential = Component(
     "biexponential",
@@ -52,4 +52,5 @@ cell_biexp = compose(
     qpcr,
     observables=[Observable("car_dna", "copies/ug", seen, "vector DNA in blood")],
     text=__doc__,
+    example=TWO_WEEKS,
 )

@@ -14,6 +14,7 @@ def carm_cytokines(name: str, *panel: str):
         *parts,
         observables=[trafficking.car_dna, *map(cytokines.serum, panel)],
         text=f"CAR-macrophage trafficking driving serum {', '.join(panel)}.\n\n{trafficking.__doc__}\n{cytokines.__doc__}",
+        example=trafficking.TWO_WEEKS,
     )
 
 

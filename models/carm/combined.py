@@ -16,7 +16,7 @@ from pkpd import Component, Covariate, Observable, Param, Signal, compose
 from . import cytokines
 from .crs import exposure
 from .gate import her2_gate
-from .trafficking import car_dna, component, moves, qpcr, without
+from .trafficking import TWELVE_WEEKS, car_dna, component, moves, qpcr, without
 from .tumour import baseline, lesions, sld, t_cell_level, t_cells, tumour
 
 PANEL = ("il6", "tnf", "il8", "il10", "mcp1", "ifng")
@@ -72,6 +72,7 @@ carm_tumour = compose(
     lesions,
     observables=_looks,
     text=f"CAR-macrophages, the tumour they enter, the T cells they recruit.\n\n{__doc__}",
+    example=TWELVE_WEEKS,
 )
 
 carm_pembrolizumab = compose(
@@ -83,6 +84,7 @@ carm_pembrolizumab = compose(
     pembrolizumab,
     observables=_looks,
     text=f"CAR-macrophages with pembrolizumab, whose factors are 1 until set.\n\n{__doc__}",
+    example=TWELVE_WEEKS,
 )
 
 carm_study = compose(
@@ -101,4 +103,5 @@ carm_study = compose(
         Observable("sld0", "mm", baseline, "tumour size before treatment"),
     ),
     text=f"CAR-macrophages with everything a trial looks at: blood, six cytokines, biopsies, tumour size, T cells.\n\n{__doc__}",
+    example=TWELVE_WEEKS,
 )

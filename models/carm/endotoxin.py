@@ -9,7 +9,7 @@ model has 43 parameters. The chain and which stage drives which cytokine are ass
 With sampling that ends at 6 h elimination (kout) and the decline of the driver cannot be told apart without a prior (flip-flop).
 """
 
-from pkpd import Component, Dose, Param, Signal, State, compose, gain, loss, total
+from pkpd import Component, Dose, Example, Param, Signal, State, bolus, compose, gain, loss, total
 
 from .cytokines import cytokine_turnover, serum
 
@@ -53,4 +53,8 @@ activation = Component(
 
 turnover = [cytokine_turnover(name, drive, DOSE, value, FITTED) for name, (drive, value) in DRIVEN_BY.items()]
 
-endotoxin_cytokines = compose("endotoxin_cytokines", activation, *turnover, observables=[serum(name) for name in DRIVEN_BY], text=__doc__)
+VOLUNTEERS = Example(bolus((2, DOSE), into="endotoxin"), (12, "h"), "the dose of the 20 volunteers, Windoloski 2024")
+
+endotoxin_cytokines = compose(
+    "endotoxin_cytokines", activation, *turnover, observables=[serum(name) for name in DRIVEN_BY], text=__doc__, example=VOLUNTEERS
+)

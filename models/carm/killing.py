@@ -10,7 +10,7 @@ round, and tests hold both.
 Source: Xu & Liu 2025, J Theor Biol, doi 10.1016/j.jtbi.2025.112263; values transcribed from its code (per day there).
 """
 
-from pkpd import Component, Dose, Observable, Param, State, compose, gain, loss, total
+from pkpd import Component, Dose, Example, Observable, Param, State, bolus, compose, gain, loss, total
 
 DENSITY = "cells/mL"
 CODE = "transcribed: Xu & Liu 2025 (code)"
@@ -37,5 +37,9 @@ killing = Component(
 )  # fmt: skip
 
 carm_kill_invitro = compose(
-    "carm_kill_invitro", killing, observables=[Observable("burden", DENSITY, lambda y, p, s: y.tumour_cells, "tumour cells")], text=__doc__
+    "carm_kill_invitro",
+    killing,
+    observables=[Observable("burden", DENSITY, lambda y, p, s: y.tumour_cells, "tumour cells")],
+    text=__doc__,
+    example=Example(bolus((3e6, DENSITY), into="added"), (14, "day"), "assumption: three macrophages for five tumour cells"),
 )

@@ -18,7 +18,7 @@ Source: Windoloski, Olufsen et al. 2024, Exp Physiol, doi 10.1113/EP091552; code
 import jax
 import jax.numpy as jnp
 
-from pkpd import Component, Dose, Param, State, compose, flow, gain, loss, total
+from pkpd import Component, Dose, Example, Param, State, bolus, compose, flow, gain, loss, total
 
 from .cytokines import serum
 
@@ -118,5 +118,9 @@ inflammation = Component(
 )
 
 macrophage_endotoxin = compose(
-    "macrophage_endotoxin", inflammation, observables=[serum(c) for c in ("tnf", "il6", "il8", "il10")], text=__doc__
+    "macrophage_endotoxin",
+    inflammation,
+    observables=[serum(c) for c in ("tnf", "il6", "il8", "il10")],
+    text=__doc__,
+    example=Example(bolus((2, "ng/kg"), into="endotoxin"), (12, "h"), "the dose of the 20 volunteers of the published fit"),
 )

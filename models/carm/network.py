@@ -15,7 +15,7 @@ from pkpd import Component, Param, Signal, compose
 
 from . import cytokines
 from .macrophage_endotoxin import down
-from .trafficking import CELLS, car_dna, qpcr, trafficking
+from .trafficking import CELLS, TWO_WEEKS, car_dna, qpcr, trafficking
 
 PANEL = ("il6", "tnf", "il8", "il10")
 MODEL = "in the endotoxin model (Windoloski 2024, files)"
@@ -52,4 +52,5 @@ cytokine_network = compose(
     *(cytokines.cytokine_turnover(c, f"drive_{c}") for c in PANEL),
     observables=[car_dna, *map(cytokines.serum, PANEL)],
     text=__doc__,
+    example=TWO_WEEKS,
 )

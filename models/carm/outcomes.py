@@ -23,6 +23,7 @@ from pkpd import Component, Observable, Param, compose
 from . import cytokines
 from .combined import in_tumour
 from .gate import her2_gate
+from .trafficking import TWELVE_WEEKS
 from .tumour import relative, t_cells, tumour
 
 RECIST = "definition: RECIST 1.1"
@@ -95,4 +96,5 @@ carm_outcomes = compose(
         Observable("p_crs3", "1", severe, "probability of CRS of grade 3 or more, were this IL-6 the peak"),
     ],
     text=__doc__,
+    example=TWELVE_WEEKS,
 )

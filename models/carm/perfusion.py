@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from pkpd import Component, Dose, Param, compose
 
-from .trafficking import GIVES, HER2, STATES, car_dna, moves, qpcr, without
+from .trafficking import GIVES, HER2, STATES, TWO_WEEKS, car_dna, moves, qpcr, without
 
 TEXTBOOK = "assumption: textbook physiology, unverified at the second digit"
 MATCHED = "assumption: gives the rate of carm_trafficking at these flows"
@@ -69,4 +69,4 @@ perfused = Component(
     covariates=HER2,
 )
 
-carm_mpbpk = compose("carm_mpbpk", perfused, qpcr, observables=[car_dna], text=__doc__)
+carm_mpbpk = compose("carm_mpbpk", perfused, qpcr, observables=[car_dna], text=__doc__, example=TWO_WEEKS)

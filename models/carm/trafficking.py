@@ -16,7 +16,7 @@ import math
 
 import jax.numpy as jnp
 
-from pkpd import Component, Covariate, Dose, Observable, Param, Signal, State, compose, flow, loss, total
+from pkpd import Component, Covariate, Dose, Example, Observable, Param, Signal, State, cells, compose, flow, infusion, loss, total
 
 CELLS = "1e9 cells"
 
@@ -132,5 +132,10 @@ qpcr = Component(
 
 car_dna = Observable("car_dna", "copies/ug", lambda y, p, s: p.S * y.blood, "vector DNA in blood")
 
-carm_trafficking = compose("carm_trafficking", trafficking, qpcr, observables=[car_dna], text=__doc__)
-carm_recirculating = compose("carm_recirculating", recirculating, qpcr, observables=[car_dna], text=__doc__)
+ONCE = infusion(cells(5e9, viability=0.9, car_fraction=0.75), over=(30, "min"))
+AMOUNT = "assumption: the amount of the simulated study, 5e9 cells of which 90 % live and 75 % carry the CAR"
+TWO_WEEKS = Example(ONCE, (14, "day"), AMOUNT)
+TWELVE_WEEKS = Example(ONCE, (12, "week"), AMOUNT)
+
+carm_trafficking = compose("carm_trafficking", trafficking, qpcr, observables=[car_dna], text=__doc__, example=TWO_WEEKS)
+carm_recirculating = compose("carm_recirculating", recirculating, qpcr, observables=[car_dna], text=__doc__, example=TWO_WEEKS)

@@ -7,7 +7,7 @@ k2 above 0: killing makes CAR-T cells expand; below 0: it exhausts them. Both li
 T + k1 C - theta ln T stays constant. Form of Kuznetsov et al. 1994 without saturation; source: the code of CARRGODEX (Brummer), MIT.
 """
 
-from pkpd import Component, Dose, Observable, Param, State, compose, gain, loss, total
+from pkpd import Component, Dose, Example, Observable, Param, State, bolus, compose, gain, loss, total
 
 DENSITY = "1e6 cells/mL"
 TYPICAL = "assumption: a dish in which a few days decide"
@@ -41,4 +41,5 @@ carrgo = compose(
         Observable("effectors", DENSITY, lambda y, p, s: y.cart_cells, "CAR-T cells"),
     ],
     text=__doc__,
+    example=Example(bolus((0.1, DENSITY), into="added"), (14, "day"), "assumption: one CAR-T cell for five tumour cells"),
 )

@@ -13,7 +13,7 @@ Source: Singh 2020, mAbs 12:1688616; Singh 2021, PMC8099446; values transcribed 
 
 import jax.numpy as jnp
 
-from pkpd import Component, Dose, Observable, Param, State, compose, flow, gain, loss, total
+from pkpd import Component, Dose, Example, Observable, Param, State, compose, flow, gain, infusion, loss, total
 
 CELLS, DENSITY, COMPLEXES = "1e9 cells", "1e9 cells/L", "1e9/L"
 TRANSCRIBED = "transcribed: Singh 2020, 2021, third party"
@@ -85,4 +85,5 @@ cart_effector_memory = compose(
         Observable("burden", DENSITY, lambda y, p, s: y.tumour_cells, "tumour cells in tissue"),
     ],
     text=__doc__,
+    example=Example(infusion((0.3, CELLS), over=(30, "min")), (28, "day"), "assumption: 3e8 CAR-positive cells"),
 )

@@ -15,7 +15,7 @@ logarithms: check the paper.
 
 import jax.numpy as jnp
 
-from pkpd import Component, Covariate, Dose, Observable, Param, Signal, State, compose, gain, total
+from pkpd import Component, Covariate, Dose, Example, Observable, Param, Signal, State, bolus, compose, gain, total
 
 TRANSCRIBED = "transcribed: Stein 2019, third party"
 COPIES = "copies/ug"
@@ -85,11 +85,20 @@ comedication = Component(
 
 seen = Observable("car_dna", COPIES, lambda y, p, s: s.transgene, "transgene copies in blood")
 
-cart_stein = compose("cart_stein", clock, kinetics, observables=[seen], text=__doc__)
+ONE = bolus((1, "1"), into="infusion")
+FORM = "the curve does not depend on the number of cells"
+
+cart_stein = compose("cart_stein", clock, kinetics, observables=[seen], text=__doc__, example=Example(ONE, (365, "day"), FORM))
 cart_stein_comedication = compose(
     "cart_stein_comedication",
     clock,
     comedication,
     observables=[seen],
     text=f"CAR-T cells in blood, with tocilizumab and corticosteroids that act on expansion.\n\n{__doc__}",
+    example=Example(
+        ONE,
+        (365, "day"),
+        f"{FORM}; assumption: tocilizumab from day 4 and corticosteroids from day 6 on",
+        {"TOCI_H": 96.0, "STER_H": 144.0},
+    ),
 )

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from pkpd import Component, Observable, Param, State, compose, gain, loss, total
 
 from .indirect_response import concentration
-from .one_compartment import absorption, central, cp
+from .one_compartment import BY_MOUTH, absorption, central, cp
 from .two_compartment import TYPICAL
 
 effect_site = Component(
@@ -49,4 +49,5 @@ effect_compartment = compose(
     sigmoid,
     observables=[cp, Observable("effect", "1", effect, "the effect")],
     text=__doc__,
+    example=BY_MOUTH,
 )

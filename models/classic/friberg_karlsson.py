@@ -13,7 +13,7 @@ simulated example of this model.
 
 from itertools import pairwise
 
-from pkpd import Component, Observable, Param, Signal, State, compose, flow, gain, loss, total
+from pkpd import Component, Example, Observable, Param, Signal, State, bolus, compose, flow, gain, loss, total
 
 from .two_compartment import absorption, cp, disposition
 
@@ -55,4 +55,10 @@ neutrophils = Component(
 
 anc = Observable("anc", CELLS, lambda y, p, s: y.circ, "absolute neutrophil count")
 
-friberg_karlsson = compose("friberg_karlsson", absorption, disposition, concentration, neutrophils, observables=[cp, anc], text=__doc__)
+COURSE = Example(
+    bolus((150, "mg"), into="oral").every((1, "day"), times=5), (35, "day"), "assumption: a course of five days with a clear nadir"
+)
+
+friberg_karlsson = compose(
+    "friberg_karlsson", absorption, disposition, concentration, neutrophils, observables=[cp, anc], text=__doc__, example=COURSE
+)

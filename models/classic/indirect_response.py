@@ -8,7 +8,7 @@
 Source: Dayneka, Garg & Jusko, J Pharmacokinet Biopharm 1993;21:457. Typical values are assumptions.
 """
 
-from pkpd import Component, Observable, Param, Signal, State, compose, gain, loss, total
+from pkpd import Component, Example, Observable, Param, Signal, State, bolus, compose, gain, loss, total
 
 from .one_compartment import CL, KA, V, absorption, central
 
@@ -54,8 +54,20 @@ _observed = (
 )
 
 
+EXAMPLE = Example(bolus((320, "mg"), into="oral"), (72, "h"), "assumption: the amount of one_compartment_oral")
+
+
 def _model(kind: str):
-    return compose(f"indirect_response_{kind}", absorption, central, concentration, response(kind), observables=_observed, text=__doc__)
+    return compose(
+        f"indirect_response_{kind}",
+        absorption,
+        central,
+        concentration,
+        response(kind),
+        observables=_observed,
+        text=__doc__,
+        example=EXAMPLE,
+    )
 
 
 indirect_response_I, indirect_response_II, indirect_response_III, indirect_response_IV = map(_model, ("I", "II", "III", "IV"))

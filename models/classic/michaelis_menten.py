@@ -6,7 +6,7 @@ A bolus falls along Lambert's W: C(t) = Km W[(C0/Km) exp((C0 - Vmax t / V)/Km)].
 Source: Michaelis & Menten 1913; Gibaldi & Perrier, Pharmacokinetics, 2nd ed. 1982, chapter 7. Typical values are assumptions.
 """
 
-from pkpd import Component, Dose, Param, State, compose, loss, total
+from pkpd import Component, Dose, Example, Param, State, bolus, compose, loss, total
 
 from .one_compartment import V, absorption, cp
 from .two_compartment import TYPICAL
@@ -23,5 +23,9 @@ saturable = Component(
     doses=Dose("iv", into="central"),
 )
 
-michaelis_menten_iv = compose("michaelis_menten_iv", saturable, observables=[cp], text=__doc__)
-michaelis_menten_oral = compose("michaelis_menten_oral", absorption, saturable, observables=[cp], text=__doc__)
+SATURATES = "assumption: a peak well above Km, so that elimination saturates"
+BY_VEIN = Example(bolus((640, "mg"), into="iv"), (48, "h"), SATURATES)
+BY_MOUTH = Example(bolus((640, "mg"), into="oral"), (48, "h"), SATURATES)
+
+michaelis_menten_iv = compose("michaelis_menten_iv", saturable, observables=[cp], text=__doc__, example=BY_VEIN)
+michaelis_menten_oral = compose("michaelis_menten_oral", absorption, saturable, observables=[cp], text=__doc__, example=BY_MOUTH)

@@ -8,7 +8,7 @@ With a lag, an oral dose enters the depot `tlag` after it was swallowed, and the
 Source: Gibaldi & Perrier, Pharmacokinetics, 2nd ed. 1982, chapter 1. Typical values: theophylline, R datasets (Boeckmann, Sheiner, Beal 1992).
 """
 
-from pkpd import Component, Dose, Observable, Param, State, compose, flow, loss, total
+from pkpd import Component, Dose, Example, Observable, Param, State, bolus, compose, flow, loss, total
 
 THEOPHYLLINE = "theophylline, 12 subjects: nlme fit of R's Theoph data (see data/theophylline)"
 
@@ -54,6 +54,9 @@ late_absorption = Component(
 
 cp = Observable("cp", "mg/L", lambda y, p, s: y.central / p.V, "plasma concentration")
 
-one_compartment_iv = compose("one_compartment_iv", central, observables=[cp], text=__doc__)
-one_compartment_oral = compose("one_compartment_oral", absorption, central, observables=[cp], text=__doc__)
-one_compartment_oral_lag = compose("one_compartment_oral_lag", late_absorption, central, observables=[cp], text=__doc__)
+BY_MOUTH = Example(bolus((320, "mg"), into="oral"), (24, "h"), "the dose of subject 1 of R's Theoph data")
+BY_VEIN = Example(bolus((320, "mg"), into="iv"), (24, "h"), "assumption: the amount that subject 1 of R's Theoph data took by mouth")
+
+one_compartment_iv = compose("one_compartment_iv", central, observables=[cp], text=__doc__, example=BY_VEIN)
+one_compartment_oral = compose("one_compartment_oral", absorption, central, observables=[cp], text=__doc__, example=BY_MOUTH)
+one_compartment_oral_lag = compose("one_compartment_oral_lag", late_absorption, central, observables=[cp], text=__doc__, example=BY_MOUTH)

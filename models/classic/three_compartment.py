@@ -8,9 +8,9 @@
 Source: Gibaldi & Perrier, Pharmacokinetics, 2nd ed. 1982, chapter 2. Typical values are assumptions for a small molecule.
 """
 
-from pkpd import Component, Dose, Param, State, compose, flow, loss, total
+from pkpd import Component, Dose, Example, Param, State, bolus, compose, flow, loss, total
 
-from .two_compartment import TYPICAL, absorption, cp
+from .two_compartment import AMOUNT, TYPICAL, absorption, cp
 
 disposition = Component(
     "disposition",
@@ -37,5 +37,8 @@ disposition = Component(
     doses=Dose("iv", into="central"),
 )
 
-three_compartment_iv = compose("three_compartment_iv", disposition, observables=[cp], text=__doc__)
-three_compartment_oral = compose("three_compartment_oral", absorption, disposition, observables=[cp], text=__doc__)
+BY_VEIN = Example(bolus((100, "mg"), into="iv"), (7, "day"), AMOUNT)
+BY_MOUTH = Example(bolus((100, "mg"), into="oral"), (7, "day"), AMOUNT)
+
+three_compartment_iv = compose("three_compartment_iv", disposition, observables=[cp], text=__doc__, example=BY_VEIN)
+three_compartment_oral = compose("three_compartment_oral", absorption, disposition, observables=[cp], text=__doc__, example=BY_MOUTH)

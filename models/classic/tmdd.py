@@ -15,7 +15,7 @@ assumptions for an antibody.
 
 import jax.numpy as jnp
 
-from pkpd import Component, Dose, Observable, Param, State, compose, gain, loss, total
+from pkpd import Component, Dose, Example, Observable, Param, State, bolus, compose, gain, loss, total
 
 TYPICAL = "assumption: typical antibody"
 NM = "nmol/L"
@@ -86,6 +86,8 @@ quasi_steady = Component(
     doses=Dose("iv", into="drug"),
 )
 
+ANTIBODY = Example(bolus((300, "nmol"), into="iv"), (28, "day"), "assumption: ten times the target, which is then saturated for days")
+
 tmdd_full = compose(
     "tmdd_full",
     full,
@@ -95,6 +97,7 @@ tmdd_full = compose(
         Observable("bound", NM, lambda y, p, s: y.complex, "drug bound to target"),
     ],
     text=f"Target-mediated disposition in full: drug, target and complex.\n\n{__doc__}",
+    example=ANTIBODY,
 )
 tmdd_qss = compose(
     "tmdd_qss",
@@ -104,4 +107,5 @@ tmdd_qss = compose(
         Observable("total_target", NM, lambda y, p, s: y.target, "total target"),
     ],
     text=f"Target-mediated disposition in quasi-steady state: total drug and total target.\n\n{__doc__}",
+    example=ANTIBODY,
 )

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from pkpd import Component, Dose, Param, State, compose, flow, total
 
-from .one_compartment import central, cp
+from .one_compartment import BY_MOUTH, central, cp
 from .two_compartment import TYPICAL
 
 STEPS = ("depot", "transit1", "transit2", "transit3", "central")
@@ -33,4 +33,4 @@ chain = Component(
     doses=Dose("oral", into="depot"),
 )
 
-one_compartment_transit = compose("one_compartment_transit", chain, central, observables=[cp], text=__doc__)
+one_compartment_transit = compose("one_compartment_transit", chain, central, observables=[cp], text=__doc__, example=BY_MOUTH)

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import jax.numpy as jnp
 
-from pkpd import Component, Observable, Param, Signal, State, compose, flow, gain, loss, total
+from pkpd import Component, Example, Observable, Param, Signal, State, bolus, compose, day, flow, gain, loss, sum_of, total
 
 from .indirect_response import concentration
 from .one_compartment import absorption, central, cp
@@ -85,6 +85,9 @@ simeoni = Component(
     rates=simeoni_rates,
 )
 
+WEEKLY = bolus((1500, "mg"), into="oral").every((1, "week"), times=12)
+COURSE = bolus((320, "mg"), into="oral").every((1, "day"), times=7).at(day(8))
+
 _drug = (absorption, central, concentration)
 tumour_claret = compose(
     "tumour_claret",
@@ -93,12 +96,14 @@ tumour_claret = compose(
     claret,
     observables=[cp, Observable("sld", "mm", lambda y, p, s: y.size, "tumour size")],
     text=f"Tumour size under a drug whose effect wears off (Claret).\n\n{__doc__}",
+    example=Example(WEEKLY, (168, "day"), "assumption: twelve weeks of treatment, as much without"),
 )
 tumour_wang = compose(
     "tumour_wang",
     wang,
     observables=[Observable("sld", "mm", lambda y, p, s: y.shrinking + y.growing, "tumour size")],
     text=f"Tumour size as shrinkage and linear growth (Wang).\n\n{__doc__}",
+    example=Example(sum_of(()), (52, "week"), "the model has no dose: treatment begins at the first record; assumption: a year"),
 )
 tumour_simeoni = compose(
     "tumour_simeoni",
@@ -106,4 +111,5 @@ tumour_simeoni = compose(
     simeoni,
     observables=[cp, Observable("weight", "g", lambda y, p, s: y.x1 + y.x2 + y.x3 + y.x4, "tumour weight")],
     text=f"Tumour weight of a xenograft whose cells die after a delay (Simeoni).\n\n{__doc__}",
+    example=Example(COURSE, (35, "day"), "assumption: a week of treatment from day 8 on"),
 )

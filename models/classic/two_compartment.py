@@ -7,7 +7,7 @@
 Source: Gibaldi & Perrier, Pharmacokinetics, 2nd ed. 1982, chapter 2. Typical values are assumptions for a small molecule.
 """
 
-from pkpd import Component, Dose, Observable, Param, State, compose, flow, loss, total
+from pkpd import Component, Dose, Example, Observable, Param, State, bolus, compose, flow, loss, total
 
 TYPICAL = "assumption: typical small molecule"
 
@@ -39,5 +39,9 @@ absorption = Component(
 
 cp = Observable("cp", "mg/L", lambda y, p, s: y.central / p.V1, "plasma concentration")
 
-two_compartment_iv = compose("two_compartment_iv", disposition, observables=[cp], text=__doc__)
-two_compartment_oral = compose("two_compartment_oral", absorption, disposition, observables=[cp], text=__doc__)
+AMOUNT = "assumption: a round amount"
+BY_VEIN = Example(bolus((100, "mg"), into="iv"), (48, "h"), AMOUNT)
+BY_MOUTH = Example(bolus((100, "mg"), into="oral"), (48, "h"), AMOUNT)
+
+two_compartment_iv = compose("two_compartment_iv", disposition, observables=[cp], text=__doc__, example=BY_VEIN)
+two_compartment_oral = compose("two_compartment_oral", absorption, disposition, observables=[cp], text=__doc__, example=BY_MOUTH)

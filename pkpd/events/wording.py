@@ -44,6 +44,8 @@ def amount_in_words(d: Administration) -> str:
 
 
 def _much(number: float, unit: str) -> str:
+    if unit == "1":
+        return f"{number:g}"
     return f"{number:g} x {unit}" if unit[:1].isdigit() else f"{number:g} {unit}"
 
 

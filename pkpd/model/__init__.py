@@ -2,6 +2,7 @@
 
 from pkpd.model.compose import compose
 from pkpd.model.describe import Description, describe
+from pkpd.model.example import Example
 from pkpd.model.model import Model
 from pkpd.model.observable import Observable
 from pkpd.model.predict import Predictor, predict, predictor
@@ -9,6 +10,7 @@ from pkpd.model.registry import available_models, load_model
 
 __all__ = [
     "Description",
+    "Example",
     "Model",
     "Observable",
     "Predictor",

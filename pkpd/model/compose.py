@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from pkpd.components import Component
 from pkpd.errors import ModelError
 from pkpd.model import checks, dose_checks, equations
+from pkpd.model.example import Example, check_example
 from pkpd.model.model import Model
 from pkpd.model.observable import Observable
 
 
-def compose(name: str, *components: Component, observables: Observable | Sequence[Observable] = (), text: str = "") -> Model:
+def compose(
+    name: str, *components: Component, observables: Observable | Sequence[Observable] = (), text: str = "", example: Example | None = None
+) -> Model:
     """A model from components and observables, checked: names, owners, readers, loops, flows, units, sources.
 
+    `example` is what the model's page shows a typical subject with (`plot_typical`).
     Raises `ModelError` with what is wrong, the nearest right name and what to do.
 
     >>> from pkpd.models.classic import one_compartment_oral
@@ -35,7 +39,7 @@ def compose(name: str, *components: Component, observables: Observable | Sequenc
         )
     checks.check_owners(name, components)
     checks.check_reads(name, components)
-    model = Model(name, components, observables, text)
+    model = Model(name, components, observables, text, example)
     if not model.states:
         raise ModelError(f"{name} has no states: nothing would change in time. Add a component with a State and its rates.")
     for check in (
@@ -45,6 +49,7 @@ def compose(name: str, *components: Component, observables: Observable | Sequenc
         equations.check_flows,
         equations.check_observables,
         checks.check_all_read,
+        check_example,
     ):
         check(model)
     return model

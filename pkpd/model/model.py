@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from pkpd.components.dose import ATTRIBUTES
 from pkpd.components.flows import Flow
 from pkpd.data.vocabulary import Field, Vocabulary
 from pkpd.errors import ModelError, choices
+from pkpd.model.example import Example
 from pkpd.model.observable import Observable
 from pkpd.model.scope import Scope
 
@@ -33,6 +34,7 @@ class Model:
     components: tuple[Component, ...]
     observables: tuple[Observable, ...]
     text: str = ""
+    example: Example | None = field(default=None, compare=False)
 
     @cached_property
     def states(self) -> tuple[State, ...]:

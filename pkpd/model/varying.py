@@ -70,7 +70,7 @@ class VaryingModel(Model):
     @cached_property
     def plain(self) -> Model:
         """The model without the changes."""
-        return Model(self.name, self.components, self.observables, self.text)
+        return Model(self.name, self.components, self.observables, self.text, self.example)
 
     @cached_property
     def extra(self) -> dict[str, tuple[str, ...]]:
@@ -171,7 +171,7 @@ def vary(model: Model, varied: Mapping[str, Varying]) -> VaryingModel:
         _check_occasion(n, v)
         _check_slopes(n, v)
     tidy = {n: replace(v, levels=tuple(map(float, v.levels)), slopes=tuple(map(_tidy, v.slopes))) for n, v in varied.items()}
-    made = VaryingModel(model.name, model.components, model.observables, model.text, tuple({**before, **tidy}.items()))
+    made = VaryingModel(model.name, model.components, model.observables, model.text, model.example, tuple({**before, **tidy}.items()))
     _check_names(made)
     return made
 

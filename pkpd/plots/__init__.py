@@ -18,6 +18,7 @@ from pkpd.plots.spaghetti import plot_spaghetti
 from pkpd.plots.tornado import plot_sobol, plot_tornado
 from pkpd.plots.trace import plot_trace
 from pkpd.plots.tumour import plot_spider, plot_waterfall
+from pkpd.plots.typical import plot_typical
 from pkpd.plots.vpc import plot_vpc
 from pkpd.plots.what_if import plot_what_if
 
@@ -42,6 +43,7 @@ __all__ = [
     "plot_spider",
     "plot_tornado",
     "plot_trace",
+    "plot_typical",
     "plot_vpc",
     "plot_waterfall",
     "plot_what_if",

@@ -22,14 +22,16 @@ def time_unit(times: np.ndarray) -> tuple[float, str]:
     return (24.0, "days") if np.nanmax(times) >= DAYS_FROM else (1.0, "h")
 
 
-def time_axis(axes: list[Any], times: np.ndarray) -> float:
+def time_axis(axes: list[Any], times: np.ndarray, spread: bool | None = None) -> float:
     """Label and scale the time axes for observation times in hours; returns the hours in one unit of the axis.
 
-    Records with most samples near the start get a square-root axis, so that the early samples do not fall on one line.
+    Records with most samples near the start get a square-root axis, so that the early samples do not fall on one line; `spread` says so
+    for times that are no samples.
     """
     hours, unit = time_unit(times)
     positive = times[times > 0]
-    spread = hours > 1 and bool((positive < EARLY_PART * positive.max()).mean() >= EARLY_SHARE)
+    if spread is None:
+        spread = hours > 1 and bool((positive < EARLY_PART * positive.max()).mean() >= EARLY_SHARE)
     end = np.nanmax(times) / hours
     for ax in axes:
         if spread:

@@ -1,5 +1,6 @@
 """Between-subject variability: typical values, spread, correlation, covariates."""
 
+from pkpd.population.closures import closure_priors
 from pkpd.population.defaults import default_priors
 from pkpd.population.mixture import subpopulations
 from pkpd.population.parameters import Individual, boxcox, fixed, logit_normal, lognormal, normal, tied
@@ -13,6 +14,7 @@ __all__ = [
     "Individual",
     "Population",
     "boxcox",
+    "closure_priors",
     "default_priors",
     "fixed",
     "horseshoe",

@@ -31,6 +31,7 @@ from pkpd.simulate.stream import stream_bands
 from pkpd.simulate.target import Target, target
 from pkpd.simulate.trial_rules import BayesianLimit, Boin, ThreePlusThree, bayesian_limit, boin, three_plus_three
 from pkpd.simulate.trials import ArmOutcomes, OperatingCharacteristics, TrialDesign, arm_outcomes, simulate_trials
+from pkpd.simulate.typical import typical_profile
 from pkpd.simulate.uncertain import uncertain_prior
 from pkpd.simulate.what_if import what_if
 
@@ -98,6 +99,7 @@ __all__ = [
     "simulate_trials",
     "target",
     "three_plus_three",
+    "typical_profile",
     "uncertain_prior",
     "virtual_people",
 ]

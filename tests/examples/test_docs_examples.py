@@ -91,3 +91,17 @@ def test_the_fractionated_regimen_lowers_the_peak_and_not_the_area(root):
     )  # the tail after 14 days, and the grid of times
     assert set(reached["arm"]) == {"single", "fractionated"}
     assert page.sensitivities()["parameter"].iloc[0] == "gain_il6"
+
+
+def test_the_closure_of_the_guide(root):
+    """Simulated; the script's fits are in a table, of which the page says that the closure is right within the data and wrong beyond."""
+    page = script(root, "hybrid_elimination")
+    assert page.learned().population_sites == ["V", "CL", *(f"slowing_w{k}" for k in range(1, 5)), "omega_CL", "sigma_cp"]
+    assert page.simulated()["DV"].max() < 1.25 * page.C_SEEN.value  # 320 mg in 32 L, error 8 %
+    table = pd.read_csv(page.SAVED)
+    holds = (table["low"] <= table["true"]) & (table["true"] <= table["high"])
+    clearance, learns = table["of"] == "clearance", table["fit"] == "closure"
+    assert holds[clearance & ~learns].all() and holds[clearance & learns & table["at"].between(0.3, 10)].all()
+    assert not holds[clearance & learns & (table["at"] > 20)].any()
+    day = table[~clearance & table["at"].eq(24)].set_index("fit")
+    assert day.loc["closure", "high"] < day.loc["closure", "true"] < day.loc["Michaelis-Menten", "high"]
