@@ -16,6 +16,7 @@ def test_the_prior_predictive_has_the_public_sites():
     assert np.isfinite(draws["dv"]).all()
 
 
+@pytest.mark.slow
 def test_numpyros_own_nuts_agrees_with_ours():
     """Means within 0.5 posterior sd: 200 against 200 draws, Monte Carlo errors of about 0.1 sd each; a false alarm needs 3.5 of them."""
     mcmc = MCMC(NUTS(cohort_model(small.problem()), init_strategy=init_to_median), num_warmup=200, num_samples=200, progress_bar=False)

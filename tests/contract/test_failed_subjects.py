@@ -54,7 +54,7 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n == "diffrax, not a number")) for n in CASES])
 def case(request):
     model, route, observable, solver, name, bad, status = CASES[request.param]
     p = bound(model, route, observable, solver)

@@ -75,7 +75,10 @@ def test_indirect_responses_of_production_by_the_cascade(kind, model):
     agree(states(model, "oral", "effect", Solver(method="cascade", **FINE), scaled), exact, 1e-6)
 
 
-@pytest.mark.parametrize(("kind", "model", "method"), [("II", indirect_response_II, "kvaerno5"), ("IV", indirect_response_IV, "tsit5")])
+@pytest.mark.parametrize(
+    ("kind", "model", "method"),
+    [pytest.param("II", indirect_response_II, "kvaerno5", marks=pytest.mark.slow), ("IV", indirect_response_IV, "tsit5")],
+)
 def test_indirect_responses_of_loss_by_diffrax(kind, model, method):
     p = {**model.typical, "V": 0.6}
     exact = expected([nonlinear(systems.indirect(kind, p))] * 6, [[0, 0, p["R0"]]] * 6, {"oral": [1, 0, 0]}, "oral")
@@ -94,7 +97,10 @@ def carm_exact():
     return exact
 
 
-@pytest.mark.parametrize(("method", "options", "tolerance"), [("cascade", {}, 5e-6), ("cascade", FINE, 2e-7), ("kvaerno5", TIGHT, 1e-7)])
+@pytest.mark.parametrize(
+    ("method", "options", "tolerance"),
+    [("cascade", {}, 5e-6), ("cascade", FINE, 2e-7), pytest.param("kvaerno5", TIGHT, 1e-7, marks=pytest.mark.slow)],
+)
 def test_cells_and_cytokine(carm_exact, method, options, tolerance):
     """The default mesh: 5e-6 of each state's peak (IL-6 follows a curved drive at 2.1/h, the hardest of the eight)."""
     got = states(carm_blood_il6, "infusion", "il6", Solver(method=method, **options), carm_blood_il6.typical)

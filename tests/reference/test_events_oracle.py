@@ -77,7 +77,7 @@ def test_random_tables(compartments, modelled):
     ("method", "options", "tolerance"),
     [
         ("cascade", {"mesh_first": 0.1, "mesh_growth": 0.1}, 1e-7),  # five nodes on steps below 0.1 h and rates below 3 per h
-        ("tsit5", ODE, 1e-7),  # a thousand times rtol: errors add up over the events of a table
+        pytest.param("tsit5", ODE, 1e-7, marks=pytest.mark.slow),  # a thousand times rtol: errors add up over the events of a table
         pytest.param("kvaerno5", ODE, 1e-7, marks=pytest.mark.slow),
         ("rosenbrock", ODE, 1e-7),
         ("tsit5_batched", ODE, 1e-7),

@@ -182,6 +182,7 @@ def test_doses_due_at_a_reset_go_with_it_whatever_the_ties():
         np.testing.assert_allclose(predict(model(), {"k": K}, cohort), 0.0, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_a_neighbour_at_steady_state_disturbs_no_gradient():
     m = model(lag="tlag")
     table = pd.concat(

@@ -61,6 +61,7 @@ def test_parameters_of_one_compartment(method, options, tolerance):
     check_parameters(one_compartment_oral, "oral", "cp", Solver(method=method, **options), ("ka", "CL"), oral_exact, tolerance)
 
 
+@pytest.mark.slow
 def test_parameters_of_an_indirect_response():
     names = ("ka", "CL", "V", "kout", "R0", "Emax", "EC50")
 
@@ -141,7 +142,7 @@ def exact_slopes():
     return {n: slope(lambda v, n=n: by_oracle(X0 | {n: v}), X0[n], 1e-4) for n in NAMES}
 
 
-@pytest.fixture(scope="module", params=SOLVES)
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n == "kvaerno5")) for n in SOLVES])
 def found(request):
     """Values [7, 2] and slopes by name, reverse mode, one compilation a solver."""
     run = lambda x: through_contract(SOLVES[request.param], x)  # noqa: E731

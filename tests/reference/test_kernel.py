@@ -96,6 +96,7 @@ def carm(solve, p):
     return solve(problem_c.rates, looks, jnp.asarray(given.y0), p, jnp.asarray(given.q), jnp.asarray(given.times[:6]))
 
 
+@pytest.mark.slow
 def test_problem_c():
     p = jnp.asarray(problem_c.problem(2).p)
     both = []

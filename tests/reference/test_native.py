@@ -290,7 +290,7 @@ def inverse(t, y, p, q, r):
 
 
 @pytest.mark.parametrize(("rhs", "start", "p", "looks"), [(power, [1.0, 0.0], [50.0, 1.0], 8), (inverse, [1.0], [1.0], 1)])
-@pytest.mark.parametrize("method", ["tsit5", "rodas4"])
+@pytest.mark.parametrize("method", [pytest.param("tsit5", marks=pytest.mark.slow), "rodas4"])
 def test_a_look_at_the_start_and_lanes_that_stand_still_leave_the_slope_finite(method, rhs, start, p, looks):
     """A stage of a stiff step may leave where the rates are defined, and a lane without a look has nothing to be differentiated."""
     n, times = len(start), np.arange(float(looks)) if looks > 1 else np.array([0.5])

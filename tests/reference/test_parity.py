@@ -314,6 +314,7 @@ def rhythm(n: str) -> Component:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=2, phases=[Phase.generate])  # each model is compiled: making a failure smaller would take minutes
 @given(recipe=recipes())
 def test_models_made_at_random(recipe):

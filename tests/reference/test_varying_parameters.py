@@ -162,7 +162,9 @@ def test_occasion_that_is_no_level_has_no_deviation():
     np.testing.assert_allclose(found, 10 * np.exp(-0.1 * np.array([4.0, 10.0])), rtol=1e-10)
 
 
-@pytest.mark.parametrize("method", ["matrix_exponential", "rosenbrock", "tsit5_batched", "tsit5", "kvaerno5"])
+@pytest.mark.parametrize(
+    "method", ["matrix_exponential", "rosenbrock", "tsit5_batched", "tsit5", pytest.param("kvaerno5", marks=pytest.mark.slow)]
+)
 def test_solvers_agree(method):
     model = both_model()
     cohort, theta = read_cohort(two_doses([1, 1, 1, 2, 2, 2]), model), dict(zip(CHANGES, AT, strict=True))

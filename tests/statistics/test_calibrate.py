@@ -151,6 +151,7 @@ def test_studies_come_from_the_priors_and_are_cut_at_the_limit():
     assert set(np.unique(data.cens)) == {0, 1} and np.all(data.dv[data.cens == 1] == 0.5) and np.all(data.dv[data.cens == 0] >= 0.5)
 
 
+@pytest.mark.slow
 def test_the_study_of_a_key_does_not_depend_on_the_centring_weights():
     """Only rounding differs: 1e-12 relative."""
     program = of_small()

@@ -201,6 +201,7 @@ def problem(table=None, covariates=("SITE",), **changes):
     return FitProblem(one_compartment_iv, cohort, population, noise, name="sites", simulated=True)
 
 
+@pytest.mark.slow
 def test_weights_move_the_coordinates_and_not_the_parameters():
     space = Space(problem())
     old, new = space.full_weights, {"CL": jnp.asarray(0.3)}

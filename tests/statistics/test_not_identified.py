@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
+import pytest
 
 from pkpd import (
     Component,
@@ -55,6 +56,7 @@ def problem() -> FitProblem:
     )
 
 
+@pytest.mark.slow
 def test_the_verdict_names_the_ratio():
     """The posterior of ln V - ln F is narrow (0.07), that of ln V + ln F its prior's: exactly 1 along it, here within its Monte Carlo error (0.05)."""
     assert jax.config.jax_enable_x64

@@ -104,6 +104,7 @@ def recovered():
     return maximise(replace(p, cohort=read_cohort(table, model=one_compartment_iv, units=UNITS)), "FOCEI"), eta
 
 
+@pytest.mark.slow
 def test_values_that_made_the_data_are_found_again(recovered):
     """Six estimates within 4 standard errors: false alarms in 4 of 10^4 runs; the start is a factor of 3 away."""
     found, _ = recovered
@@ -111,6 +112,7 @@ def test_values_that_made_the_data_are_found_again(recovered):
     assert found.verdict.converged and np.all(np.abs(z) < 4), found.table
 
 
+@pytest.mark.slow
 def test_modes_follow_the_subjects(recovered):
     """40 modes of CL and V, each within 5 of its standard deviations of what made it: false alarms in 5 of 10^5 runs."""
     found, eta = recovered

@@ -134,6 +134,7 @@ def test_a_fit_is_checked_with_the_solver_that_made_its_draws(monkeypatch):
         solver_check(made)
 
 
+@pytest.mark.slow
 def test_machine_code_finds_the_same(monkeypatch):
     slow = solver_check(fit(LOOSE))
     monkeypatch.setenv("PKPD_NATIVE", "wait")

@@ -119,6 +119,7 @@ def test_the_certificate_weighs_rows_and_summaries() -> None:
     assert np.allclose(told, parts.to_numpy().ravel(), atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_fit_with_summaries_is_written_and_read(tmp_path) -> None:
     again = load_fit(fit().save(tmp_path))
     assert np.allclose(again.tree["summaries"]["log_likelihood"], fit().tree["summaries"]["log_likelihood"])

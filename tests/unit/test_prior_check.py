@@ -26,6 +26,7 @@ def with_cl(median: float, sd: float = 0.7, **changes) -> FitProblem:
     return small.problem(population=small.population(CL=lognormal(prior, between=dist.HalfNormal(0.5))), **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["theophylline", pytest.param("carm_phase1", marks=pytest.mark.slow)])
 def test_the_priors_of_the_fit_files_give_no_warning(root, name):
     check = prior_check(fit_file(root, name), seed=1)
@@ -80,6 +81,7 @@ def test_what_still_rises_does_not_last():
     assert np.isnan(lasting(t, np.zeros((1, 50)), np.ones((1, 50)))).all()
 
 
+@pytest.mark.slow
 def test_a_fit_stores_its_check_and_reads_it_back(tmp_path):
     text = small.fit().tree.attrs["prior_check"]
     check = PriorCheck.from_json(text)
@@ -87,6 +89,7 @@ def test_a_fit_stores_its_check_and_reads_it_back(tmp_path):
     pd.testing.assert_frame_equal(check.table, prior_check(small.problem(), seed=5).table)
 
 
+@pytest.mark.slow
 def test_the_seed_repeats_it():
     one, two, other = (prior_check(small.problem(), seed=s, draws=50).table for s in (1, 1, 2))
     pd.testing.assert_frame_equal(one, two)
