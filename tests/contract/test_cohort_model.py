@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_median
 
 from pkpd import cohort_model

@@ -23,6 +23,7 @@ from tests.reference.scenario import expected, subjects
 TIGHT = {"rtol": 1e-9, "atol": 1e-11}
 FINE = {"mesh_first": 0.25, "mesh_growth": 0.15}
 HER2 = [3.0, 2.0, 3.0, 2.0, 3.0, 2.0]
+LATER = pytest.mark.slow
 
 
 def states(model, route, observable, solver, theta):
@@ -77,7 +78,7 @@ def test_indirect_responses_of_production_by_the_cascade(kind, model):
 
 @pytest.mark.parametrize(
     ("kind", "model", "method"),
-    [pytest.param("II", indirect_response_II, "kvaerno5", marks=pytest.mark.slow), ("IV", indirect_response_IV, "tsit5")],
+    [pytest.param("II", indirect_response_II, "kvaerno5", marks=LATER), ("IV", indirect_response_IV, "tsit5")],
 )
 def test_indirect_responses_of_loss_by_diffrax(kind, model, method):
     p = {**model.typical, "V": 0.6}
@@ -99,7 +100,7 @@ def carm_exact():
 
 @pytest.mark.parametrize(
     ("method", "options", "tolerance"),
-    [("cascade", {}, 5e-6), ("cascade", FINE, 2e-7), pytest.param("kvaerno5", TIGHT, 1e-7, marks=pytest.mark.slow)],
+    [("cascade", {}, 5e-6), ("cascade", FINE, 2e-7), pytest.param("kvaerno5", TIGHT, 1e-7, marks=LATER)],
 )
 def test_cells_and_cytokine(carm_exact, method, options, tolerance):
     """The default mesh: 5e-6 of each state's peak (IL-6 follows a curved drive at 2.1/h, the hardest of the eight)."""
