@@ -3,7 +3,8 @@
     python docs/validation/sampling.py theophylline pilot      # one posterior, one way; a line of sampling.csv
     python docs/validation/sampling.py flagship mode
 
-Ways: "pilot" (coordinates from the first half of the warm-up, what `sample` does), "mode" (all warm-up in those of the mode, what it did before).
+Ways: "pilot" (NUTS in coordinates from the first half of the warm-up, what `sample` does), "mode" (all warm-up in those of the mode, what it did before),
+"hmc" (as "pilot", trajectories of random length, target acceptance 0.8).
 The effective draws are those of the least well mixed population parameter, rank-normalised bulk. Gradients are those of the draws; CPU seconds those of the
 whole fit, compilation included.
 """
@@ -44,7 +45,7 @@ def measured(name: str, way: str, seed: int = 1) -> dict:
     if way == "mode":
         running.parts = lambda problem, settings: (None, settings)  # no pilot
     began = time.process_time()
-    fit = sample(problem(name), seed=seed, progress=True)
+    fit = sample(problem(name), seed=seed, progress=True, **({"kernel": "hmc", "target_accept": 0.8} if way == "hmc" else {}))
     spent = time.process_time() - began
     table, stats = fit.summary, fit.tree["sample_stats"]
     steps = float(stats["n_steps"].sum())

@@ -29,6 +29,11 @@ Quality = Annotated[
     ),
 ]
 
+Kernel = Annotated[
+    str | None,
+    typer.Option("--kernel", help="nuts, or hmc (trajectories of random length), instead of the problem's own.", show_default=False),
+]
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,9 +46,10 @@ class Settings:
     draws: int | None = None
     warmup: int | None = None
     quality: str | None = None
+    kernel: str | None = None
 
     @property
     def sampler(self) -> dict[str, Any]:
         """The sampler's fields that the line changes."""
-        given = {"chains": self.chains, "draws": self.draws, "warmup": self.warmup, "quality": self.quality}
+        given = {"chains": self.chains, "draws": self.draws, "warmup": self.warmup, "quality": self.quality, "kernel": self.kernel}
         return {name: value for name, value in given.items() if value is not None}
