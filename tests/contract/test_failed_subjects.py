@@ -54,7 +54,7 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n == "diffrax, not a number")) for n in CASES])
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * n.startswith("diffrax")) for n in CASES])
 def case(request):
     model, route, observable, solver, name, bad, status = CASES[request.param]
     p = bound(model, route, observable, solver)
@@ -104,7 +104,7 @@ SOLVERS = {
 }
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "tsit5")) for n in SOLVERS])
 def test_padding_and_order_change_nothing(name):
     """A subject alone, beside others that need more segments and times, and at another place: the same value and gradient.
 

@@ -120,6 +120,7 @@ def _posterior_on_a_grid(patient, table) -> None:
     assert np.all(np.abs(found - mean) < 5 * sd / np.sqrt(patient.ess)) and np.all(np.abs(spread / sd - 1) < 5 * np.sqrt(1.5 / patient.ess))
 
 
+@pytest.mark.slow
 def test_where_late_doses_stand_is_part_of_the_program():
     """A lagged dose that arrives at the time of a sample: before it (ties="rows") or behind it; the same prior and sizes, the objective in closed form."""
     table = pd.DataFrame({"ID": 1, "TIME": [0.0, 1.0, 10.0, 12.0], "AMT": [100.0, 0, 100, 0], "LAG": [0.0, 0, 2, 0], "EVID": [1, 0, 1, 0]})

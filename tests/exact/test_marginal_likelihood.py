@@ -77,7 +77,7 @@ def test_laplace_takes_censored_rows_and_is_near_the_integral(censored):
     ("which", "method"),
     [
         pytest.param("measured", "FO", marks=pytest.mark.slow),
-        ("measured", "FOCEI"),
+        pytest.param("measured", "FOCEI", marks=pytest.mark.slow),
         pytest.param("censored", "Laplace", marks=pytest.mark.slow),
         pytest.param("censored", "exact", marks=pytest.mark.slow),
     ],

@@ -79,7 +79,7 @@ def test_random_tables(compartments, modelled):
         ("cascade", {"mesh_first": 0.1, "mesh_growth": 0.1}, 1e-7),  # five nodes on steps below 0.1 h and rates below 3 per h
         pytest.param("tsit5", ODE, 1e-7, marks=pytest.mark.slow),  # a thousand times rtol: errors add up over the events of a table
         pytest.param("kvaerno5", ODE, 1e-7, marks=pytest.mark.slow),
-        ("rosenbrock", ODE, 1e-7),
+        pytest.param("rosenbrock", ODE, 1e-7, marks=pytest.mark.slow),
         ("tsit5_batched", ODE, 1e-7),
     ],
 )

@@ -142,7 +142,7 @@ def exact_slopes():
     return {n: slope(lambda v, n=n: by_oracle(X0 | {n: v}), X0[n], 1e-4) for n in NAMES}
 
 
-@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n == "kvaerno5")) for n in SOLVES])
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n in ("kvaerno5", "tsit5"))) for n in SOLVES])
 def found(request):
     """Values [7, 2] and slopes by name, reverse mode, one compilation a solver."""
     run = lambda x: through_contract(SOLVES[request.param], x)  # noqa: E731

@@ -81,7 +81,7 @@ def test_nothing_stands_in_the_way():
     assert available(rhs, (3, 4, 1)) is None
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [pytest.param("tsit5", marks=pytest.mark.slow), "rodas4"])
 def test_values_with_every_kind_of_event(method):
     solution = jax.jit(run(method))(GIVEN)
     assert not np.any(solution.status)

@@ -161,6 +161,7 @@ def test_the_study_of_a_key_does_not_depend_on_the_centring_weights():
     assert np.array_equal(a.cens, b.cens)
 
 
+@pytest.mark.slow
 def test_what_is_ranked_does_not_depend_on_the_centring_weights():
     """They are chosen at the truth: a quantity that knew them would tell the truth from the draws. Rounding of a sum of 60 terms, 1e-10."""
     program, found = of_small(), []

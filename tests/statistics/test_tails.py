@@ -83,6 +83,7 @@ def test_the_typical_subject_where_the_mean_is_undefined():
     assert Population(CL=CL.tails(4)).sites({}) == ["CL", "omega_CL"]
 
 
+@pytest.mark.slow
 def test_weights_move_the_coordinates_and_not_the_parameters():
     space = Space(small.problem(population=small.population(CL=HEAVY)))
     old, new = space.full_weights, {"CL": jnp.asarray(0.3), "V": jnp.asarray(0.8)}

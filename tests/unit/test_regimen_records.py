@@ -133,6 +133,7 @@ def test_many_subjects_take_no_loop():
     assert table["AMT"].sum() == pytest.approx(50 * many["WT"].sum())
 
 
+@pytest.mark.slow
 def test_a_design_gives_each_subject_its_own_dose():
     plan, people = infusion((5, "mg/kg"), rate=(50, "mg/h")), pd.DataFrame({"WT": [50.0, 70.0, 80.0]})
     together = design(one_compartment_iv, plan, [0.0, 4.0, 24.0], people, "by weight")
