@@ -54,7 +54,10 @@ def assemble(
     summary = summarise(posterior, problem.population_sites)
     if approximation is None:
         stats = stats.assign_attrs(
-            step_size=draws.step_size.tolist(), warmup_divergences=draws.warmup_divergences, max_tree_depth=sampler.max_tree_depth
+            step_size=draws.step_size.tolist(),
+            warmup_divergences=draws.warmup_divergences,
+            max_tree_depth=sampler.max_tree_depth,
+            **({} if sampler.kernel == "nuts" else {"kernel": sampler.kernel}),
         )
     else:
         summary = approximation.counted(summary)

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from pkpd.inference import nuts
-from pkpd.inference.nuts import CHUNK, Info, Walk
+from pkpd.inference.nuts import CHUNK, Info, Walk, average, moments, walk_from
 
 LENGTH = 2.25
 """Mean length of a trajectory, in the coordinates of the metric."""
@@ -46,18 +46,15 @@ def build(log_density: Callable, target_accept: float, max_depth: int) -> tuple[
         acceptance = jnp.exp(jnp.minimum(-error, 0.0))
         kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR)
         moved = walk._replace(state=state, key=key)
-        tuned = nuts._moments(nuts._average(moved, acceptance, target_accept), state.position)
+        tuned = moments(average(moved, acceptance, target_accept), state.position)
         return (jax.tree.map(lambda a, b: jnp.where(adapt, a, b), tuned, moved), adapt), kept
 
     def advance(walk: Walk, adapt: Any) -> tuple[Walk, Info]:
         (walk, _), info = jax.lax.scan(one, (walk, adapt), None, length=CHUNK)
         return walk, info
 
-    def begin(key: Any, u: Any) -> Walk:
-        walk = nuts._begin(log_density, key, u)
-        return walk._replace(state=State(u, *value_grad(u)))
-
-    return jax.jit(begin), jax.jit(advance), jax.jit(refresh)
+    begin = jax.jit(lambda key, u: walk_from(State(u, *value_grad(u)), key))
+    return begin, jax.jit(advance), jax.jit(refresh)
 
 
 def _trajectory(value_grad: Callable, state: State, root: Any, step: Any, most: int, keys: Any) -> tuple[State, Any, Any, Any]:

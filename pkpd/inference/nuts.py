@@ -52,25 +52,24 @@ def build(log_density: Callable, target_accept: float, max_depth: int) -> tuple[
         state, info = kernel(now, walk.state, log_density, step, walk.metric, max_num_doublings=max_depth)
         kept = Info(state.position, -state.logdensity, info.energy, info.num_integration_steps, info.acceptance_rate, info.is_divergent)
         moved = walk._replace(state=state, key=key)
-        tuned = _moments(_average(moved, jnp.nan_to_num(info.acceptance_rate), target_accept), state.position)
+        tuned = moments(average(moved, jnp.nan_to_num(info.acceptance_rate), target_accept), state.position)
         return (jax.tree.map(lambda a, b: jnp.where(adapt, a, b), tuned, moved), adapt), kept
 
     def advance(walk: Walk, adapt: Any) -> tuple[Walk, Info]:
         (walk, _), info = jax.lax.scan(one, (walk, adapt), None, length=CHUNK)
         return walk, info
 
-    begin = jax.jit(lambda key, u: _begin(log_density, key, u))
+    begin = jax.jit(lambda key, u: walk_from(blackjax.nuts.init(u, log_density), key))
     return begin, jax.jit(advance), jax.jit(refresh)
 
 
-def _begin(log_density: Callable, key: Any, u: Any) -> Walk:
-    d = u.shape[0]
-    zero = jnp.zeros(())
-    start = jnp.log(0.3) * jnp.ones(())
-    return Walk(blackjax.nuts.init(u, log_density), key, start, start, zero, zero, zero, jnp.zeros(d), jnp.zeros((d, d)), jnp.eye(d))
+def walk_from(state: Any, key: Any) -> Walk:
+    """A walk that begins at a state, with a step of 0.3 and the identity as metric."""
+    d, zero, start = state.position.shape[0], jnp.zeros(()), jnp.log(0.3) * jnp.ones(())
+    return Walk(state, key, start, start, zero, zero, zero, jnp.zeros(d), jnp.zeros((d, d)), jnp.eye(d))
 
 
-def _average(walk: Walk, acceptance: Any, target: float) -> Walk:
+def average(walk: Walk, acceptance: Any, target: float) -> Walk:
     """Dual averaging (Hoffman & Gelman 2014, section 3.2; gamma 0.05, t0 10, kappa 0.75), drawn towards ten times the first step."""
     count = walk.count + 1.0
     error = (1.0 - 1.0 / (count + 10.0)) * walk.error + (target - acceptance) / (count + 10.0)
@@ -79,7 +78,7 @@ def _average(walk: Walk, acceptance: Any, target: float) -> Walk:
     return walk._replace(log_step=log_step, log_step_mean=fade * log_step + (1.0 - fade) * walk.log_step_mean, error=error, count=count)
 
 
-def _moments(walk: Walk, u: Any) -> Walk:
+def moments(walk: Walk, u: Any) -> Walk:
     """Welford's running mean and scatter."""
     seen = walk.seen + 1.0
     away = u - walk.mean

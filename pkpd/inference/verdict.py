@@ -127,9 +127,10 @@ def _trees(stats: xr.Dataset) -> list[tuple[str, str, str]]:
     share = float((stats["n_steps"] >= 2 ** int(depth) - 1).mean())
     if not share > SATURATED:
         return []
-    brief = f"{100 * share:.0f} % of the draws stopped at the largest tree"
+    word, end = ("Trajectories", "longest trajectory") if stats.attrs.get("kernel") == "hmc" else ("Trees", "largest tree")
+    brief = f"{100 * share:.0f} % of the draws stopped at the {end}"
     told = f"{brief} (depth {int(depth)}, {2 ** int(depth) - 1} steps): they went less far than they should; more than {100 * SATURATED:.0f} % is a warning."
-    step = f"Trees: raise max_tree_depth to {int(depth) + 1}; where most draws stop there, look for what is not identified."
+    step = f"{word}: raise max_tree_depth to {int(depth) + 1}; where most draws stop there, look for what is not identified."
     return [(brief, told, step)]
 
 

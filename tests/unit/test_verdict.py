@@ -83,6 +83,10 @@ def test_saturated_trees_warn():
     assert found.converged
     assert found.headline.endswith("; 2 % of the draws stopped at the largest tree.")
     assert found.next_steps[0].startswith("Trees: raise max_tree_depth to 9;")
+    without = judge(summarise(posterior(), ["CL"]), trees.assign_attrs(kernel="hmc"))
+    assert without.headline.endswith("; 2 % of the draws stopped at the longest trajectory.") and without.next_steps[0].startswith(
+        "Trajectories: "
+    )
     assert judge(summarise(posterior(), ["CL"]), trees.assign_attrs(max_tree_depth=9)).reasons == ()
 
 
