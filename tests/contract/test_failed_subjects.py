@@ -104,7 +104,7 @@ SOLVERS = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "tsit5")) for n in SOLVERS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "closed_form")) for n in SOLVERS])
 def test_padding_and_order_change_nothing(name):
     """A subject alone, beside others that need more segments and times, and at another place: the same value and gradient.
 

@@ -142,6 +142,7 @@ def test_draws_are_reweighed_with_the_random_effects_and_centring_weights_of_the
     assert found.status == "certified" and found.draws == 200 and list(found.table["name"]) == list(fit.summary["name"])
 
 
+@pytest.mark.slow
 def test_a_fit_waits_for_machine_code_and_says_so(monkeypatch):
     """The model has no covariates: mapping over draws must do without rows of them."""
     if build.why_not():

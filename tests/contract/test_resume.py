@@ -26,6 +26,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_crash_in_warm_up_or_while_drawing_changes_no_draw(tmp_path, monkeypatch):
     """Crashes come after 2 chunks (warm-up) and 6 (drawing) of 8; states are written after every chunk."""
     whole = small.fit()

@@ -29,6 +29,7 @@ def around(median: float, sd: float = 1.0) -> dist.Distribution:
     return dist.LogNormal(jnp.log(median), sd)
 
 
+@pytest.mark.slow
 def test_warfarin_has_the_standard_errors_that_poped_prints():
     """ex.2.a of PopED (design of Nyberg et al. 2015): CL 4.738266, V 2.756206, ka 13.925829 % from 32 subjects; variances 25.627, 30.344, 25.777, 11.171 %.
 

@@ -11,6 +11,8 @@ from scipy import stats
 from pkpd import FitProblem, Population, ebe, fixed, lognormal, lognormal_error, maximise, objective, read_cohort
 from pkpd.models.classic import one_compartment_iv
 
+pytestmark = pytest.mark.slow  # what it holds, faster tests hold on smaller systems
+
 V, OMEGA, SIGMA = 20.0, 0.3, 0.15
 VALUES = {"V": V, "omega_V": OMEGA, "sigma_cp": SIGMA}
 ROUNDING = 1e-9

@@ -59,6 +59,7 @@ def brute_force(p):
     return np.array(total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", [pytest.param("measured", marks=pytest.mark.slow), "censored"])
 def test_quadrature_is_the_integral(request, which):
     """20 nodes a random effect against the grid; the censored tail makes the integrand the less normal one."""
@@ -66,6 +67,7 @@ def test_quadrature_is_the_integral(request, which):
     assert objective(p, VALUES, "exact", 20).by_subject.to_numpy() == pytest.approx(brute_force(p), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_laplace_takes_censored_rows_and_is_near_the_integral(censored):
     """Laplace errs by the third and fourth derivatives: hundredths here, where six rows inform two random effects."""
     found = objective(censored, VALUES, "Laplace")

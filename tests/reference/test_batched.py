@@ -244,6 +244,7 @@ STIFF = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "method"), [("robertson", "rodas4"), ("robertson", "rodas5p"), ("van der pol", "rodas5p")])
 def test_stiff_systems(name, method):
     """Against Radau at 1e-10: 1e-5 of each state's largest value, and slopes in the parameter; an explicit method would take millions of steps."""

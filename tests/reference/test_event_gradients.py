@@ -21,6 +21,7 @@ def check(solver: str) -> None:
     assert (none["found"] == 0).all()  # what a bolus does not have moves nothing
 
 
+@pytest.mark.slow
 def test_closed_form():
     check("closed_form")
 

@@ -71,6 +71,7 @@ def test_parameters_of_an_indirect_response():
     check_parameters(indirect_response_II, "oral", "effect", Solver(method="tsit5", **TIGHT), names, exact, 1e-5, {"V": 0.6})
 
 
+@pytest.mark.slow
 def test_parameters_of_cells_and_cytokine():
     """R0-like base enters as the initial value and again after the reset; f_L splits every dose; h2 acts through the covariate."""
     names = ("f_L", "k_LB", "k_BH", "k_BT", "k_act", "h2", "weight_A", "k_Z", "Z50", "base_il6", "kout_il6", "gain_il6")

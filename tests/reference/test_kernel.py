@@ -55,6 +55,7 @@ def expected():
     return everything(batched(1e-8, 3))
 
 
+@pytest.mark.slow
 def test_values_with_every_kind_of_event(found, expected):
     """The steps are those of the batched solver, so values agree to rounding; with SciPy to ten times rtol. Looks cost no accepted step."""
     solution, exact = found[0], small.by_scipy(small.GIVEN)

@@ -20,6 +20,8 @@ from pkpd.solve.stiffness import MOST
 from tests.oracle import Given, cohort
 from tests.reference.test_parity import shipped
 
+pytestmark = pytest.mark.slow  # what it holds, faster tests hold on smaller systems
+
 compiled = pytest.mark.skipif(native.build.why_not() is not None, reason=f"no native code here: {native.build.why_not()}")
 LINE = np.linspace(-0.02, 0.02, 41)
 DEGREE = 8  # what more terms would take away is rounding: by the two exact methods 7, 8 and 10 leave the same

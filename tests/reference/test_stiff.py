@@ -15,6 +15,8 @@ from pkpd.solve.native import build, make_native
 from tests.benchmarks.stiff_problems import NAMES, problem
 from tests.oracle import slope
 
+pytestmark = pytest.mark.slow  # what it holds, faster tests hold on smaller systems
+
 LANES, RTOL, STEPS = 2, 1e-6, 8192
 compiled = pytest.mark.skipif(build.why_not() is not None, reason=f"no native code here: {build.why_not()}")
 BACKENDS = {"rodas5p": make_batched, "kvaerno5": make_diffrax, "rodas4": functools.partial(make_native, threads=1)}

@@ -123,6 +123,7 @@ def run_of(prior: float):
     return calibrate(conjugate(1.0), n=40, ranks=19, warmup=50, most=200, posterior=conjugate(prior))
 
 
+@pytest.mark.slow
 def test_the_sampler_is_calibrated_and_a_prior_too_narrow_in_it_is_found():
     """False alarm 1 % (fixed seed); the narrow one is found by exact draws in 298 of 300 runs of this size."""
     right, wrong = run_of(1.0), run_of(0.3)

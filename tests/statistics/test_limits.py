@@ -201,6 +201,7 @@ CALIBRATED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CALIBRATED)
 def test_the_posterior_of_a_level_is_calibrated(kind):
     """300 simulated studies of 12 rows, 30-70 % of them below the limit 1: the truth's place in its own posterior (on a grid, prior N(0, 0.5)) is uniform.

@@ -179,6 +179,7 @@ def test_value_and_gradient_are_finite_far_from_the_data(volume: float) -> None:
     assert np.isfinite([float(f), *map(float, slope.values())]).all()
 
 
+@pytest.mark.slow
 def test_the_error_falls_with_draws_and_enough_are_found() -> None:
     term = [(START, [PeakSummary("cp", low=2.0, high=9.0, of=14)])]
     few, many = (summary_error(term, LAW, NOISE, SITES, n) for n in (8, 2048))
