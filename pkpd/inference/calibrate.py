@@ -130,8 +130,9 @@ def calibrate(
 
     truth ~ prior, y ~ p(y | truth), draws ~ p(. | y)  =>  the rank of the truth among `ranks` independent draws is uniform on 0 ... `ranks`
 
-    Each study gets one chain from its truth on, `warmup` draws to tune and then as many (`most` at the most) as give `ranks` effective ones. Simulated values
-    beyond a row's limit are censored there. Ranked are all population sites, the log-likelihood and the log posterior. Programs compile once.
+    Each study gets one chain of NUTS, whatever the problem's kernel, from its truth on: `warmup` draws to tune and then as many (`most` at the most) as give
+    `ranks` effective ones. Simulated values beyond a row's limit are censored there. Ranked are all population sites, the log-likelihood and the log
+    posterior. Programs compile once.
 
     `folder` keeps the table after every replicate: the same call goes on from there, a larger `n` adds to it. `posterior` is another problem to sample
     from, to see whether an error in it would be found. `workers` processes share the work, each with the program of `make()`, which can be pickled.

@@ -79,7 +79,7 @@ class Checkpoint:
             weights,
             float(found["potential"]),
             jnp.asarray(found["information"]),
-            str(found["place"]),
+            str(found.get("place", Geometry.place)),  # checkpoints of before have none
         )
 
     def keep_geometry(self, geometry: Geometry, name: str = GEOMETRY) -> None:

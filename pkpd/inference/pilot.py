@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pkpd.errors import FitError
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import Geometry, Report
 from pkpd.inference.nuts import CHUNK
 from pkpd.inference.problem import FitProblem, Sampler
-from pkpd.inference.sample import Kernel, run_nuts
+from pkpd.inference.sample import Kernel, no_draws_yet, run_nuts
 from pkpd.inference.settled import settled
 
 LEAST = 200
@@ -37,12 +36,7 @@ def run_pilot(
     """Sample shortly in the coordinates of the mode, and take weights, start and metric from those draws; the mode's where they tell nothing."""
     draws = run_nuts(kernel, geometry, pilot, seed + PILOT, progress, kept, "pilot")
     if draws.stopped:
-        told = (
-            f"Run it again to go on: where it stands is kept in {kept.folder}."
-            if kept
-            else "Run again, with fewer warm-up draws if need be."
-        )
-        raise FitError(f"Interrupted before the warm-up ended: there are no draws yet. {told}")
+        raise no_draws_yet(kept)
     found = settled(kernel.space, geometry, draws.z.reshape(-1, draws.z.shape[-1]))
     if found is None:
         report("pilot: its draws give no finite metric; the rest of the warm-up goes on in the coordinates of the mode")

@@ -28,7 +28,8 @@ from pkpd.population.shrink import Horseshoe
 from pkpd.population.table import in_words
 from pkpd.solve import Solver
 
-KERNELS = ("nuts", "hmc")
+KERNELS = {"nuts": "NUTS", "hmc": "HMC (trajectories of random length)"}
+"""What a chain may walk by, and its name in reports."""
 
 
 @dataclass(frozen=True)

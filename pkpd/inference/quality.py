@@ -23,10 +23,10 @@ FINAL_ESS, DOUBLINGS = 1000.0, 2
 FINER, STEPS_MORE = 100.0, 4
 """How much finer the tolerances are, and how many more steps may be taken: of order 5 or 4, 100 times finer takes 2.5 to 3.2 times the steps."""
 MEANING = {
-    "draft": "Quality draft: an approximation weighed against the exact posterior, for a first look; no run of NUTS.",
-    "standard": "Quality standard: NUTS with the problem's own settings; converged means R-hat at most 1.01 and 400 effective draws of every "
+    "draft": "Quality draft: an approximation weighed against the exact posterior, for a first look; no chains are run.",
+    "standard": "Quality standard: the problem's own settings; converged means R-hat at most 1.01 and 400 effective draws of every "
     "population parameter.",
-    "final": "Quality final: NUTS with a solver 100 times finer, at least 2000 draws of each chain after 1500 of warm-up at a target acceptance of 0.95, and "
+    "final": "Quality final: a solver 100 times finer, at least 2000 draws of each chain after 1500 of warm-up at a target acceptance of 0.95, and "
     "up to four times as many draws until every population parameter has R-hat at most 1.01 and 1000 effective draws, which converged means here.",
 }
 

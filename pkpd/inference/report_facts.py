@@ -13,7 +13,7 @@ from pkpd.inference.geometry import Geometry
 from pkpd.inference.missing_covariates import lacking
 from pkpd.inference.observation_facts import observation_facts
 from pkpd.inference.population_facts import population_facts
-from pkpd.inference.problem import FitProblem
+from pkpd.inference.problem import KERNELS, FitProblem
 from pkpd.inference.sample import Draws
 from pkpd.model import describe
 from pkpd.population.defaults import DEFAULT
@@ -53,14 +53,11 @@ def report_facts(
     }
 
 
-WORDS = {"nuts": "NUTS", "hmc": "HMC (trajectories of random length)"}
-
-
 def _sampling(geometry: Geometry, draws: Draws) -> list[str]:
     centring, steps = in_words(geometry.weights), ", ".join(f"{x:.2g}" for x in draws.step_size)
     return [
         f"Centring weights chosen from the data (1 centred, 0 non-centred): {centring or 'no parameter varies between subjects'}.",
-        f"{WORDS[draws.kernel]} step sizes after warm-up: {steps}; metric: Fisher information at {geometry.place}, refined in warm-up.",
+        f"{KERNELS[draws.kernel]} step sizes after warm-up: {steps}; metric: Fisher information at {geometry.place}, refined in warm-up.",
     ]
 
 

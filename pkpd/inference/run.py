@@ -40,7 +40,7 @@ def sample(
     checkpoint: str | Path | None = None,
     **changes: Any,
 ) -> Fit:
-    """Fit a problem with NUTS: start at typical values, find the mode with spreads held, take the Fisher metric there, sample, label, judge.
+    """Fit a problem with NUTS, or HMC: start at typical values, find the mode with spreads held, take the Fisher metric there, sample, label, judge.
 
     The first half of a warm-up of 200 draws or more is a pilot, from which centring weights and metric are taken anew for the rest; there is none
     where no centring weight is left to be chosen (nothing varies between subjects, or each weight was given).

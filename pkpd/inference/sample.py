@@ -113,15 +113,20 @@ class _Bar(tqdm):
 def _gather(chains: list[Done], geometry: Geometry, sampler: Sampler, stopped: bool, checkpoint: Checkpoint | None) -> Draws:
     """Cut all chains to the shortest (they differ only after an interruption)."""
     if not all(c.rows for c in chains):
-        kept = (
-            f"Run it again to go on: where it stands is kept in {checkpoint.folder}."
-            if checkpoint
-            else "Run again, with fewer warm-up draws if need be."
-        )
-        raise FitError(f"Interrupted before the warm-up ended: there are no draws yet. {kept}")
+        raise no_draws_yet(checkpoint)
     columns = [[np.concatenate(x)[: sampler.draws] for x in zip(*c.rows, strict=True)] for c in chains]
     n = min(len(c[0]) for c in columns)
     u, *stats = (np.stack([c[i][:n] for c in columns]) for i in range(len(FIELDS) + 1))
     z = np.asarray(geometry.mode) + u @ np.asarray(geometry.factor).T
     step, divergent = np.array([c.step for c in chains]), sum(c.divergent for c in chains)
     return Draws(z, dict(zip(FIELDS, stats, strict=True)), step, divergent, stopped, sampler.kernel)
+
+
+def no_draws_yet(checkpoint: Checkpoint | None) -> FitError:
+    """What an interruption in the warm-up, or in the pilot that begins it, says."""
+    told = (
+        f"Run it again to go on: where it stands is kept in {checkpoint.folder}."
+        if checkpoint is not None
+        else "Run again, with fewer warm-up draws if need be."
+    )
+    return FitError(f"Interrupted before the warm-up ended: there are no draws yet. {told}")

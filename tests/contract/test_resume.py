@@ -18,6 +18,7 @@ from pkpd.inference import chain, checkpoint
 from pkpd.inference.checkpoint import Checkpoint, differences
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.run import _changed
+from pkpd.inference.sample import no_draws_yet
 from pkpd.inference.space import Space
 from tests import small
 
@@ -103,10 +104,22 @@ def test_another_density_or_number_of_unknowns_is_told(tmp_path, caplog):
     assert _changed(fewer, kept) == "17 unknowns, now 10"
     place = Checkpoint(tmp_path / "unfinished", {})
     place.keep_geometry(kept)
+    stored = place.folder / checkpoint.GEOMETRY
+    with np.load(stored) as found:
+        np.savez(stored, **{n: found[n] for n in found.files if n != "place"})  # as it was kept before a pilot could find another place
+    assert place.geometry().place == kept.place == "the mode with spreads held"
     place.set_aside(words)
     place.set_aside(words)  # within the same second
     assert place.geometry() is None and len(list(tmp_path.iterdir())) == 3
     assert f"is another one ({words}); it is kept as unfinished.earlier-" in caplog.text
+
+
+def test_an_interruption_before_there_are_draws_says_how_to_go_on(tmp_path):
+    first = "Interrupted before the warm-up ended: there are no draws yet. "
+    assert str(no_draws_yet(None)) == f"{first}Run again, with fewer warm-up draws if need be."
+    assert (
+        str(no_draws_yet(Checkpoint(tmp_path / "a", {}))) == f"{first}Run it again to go on: where it stands is kept in {tmp_path / 'a'}."
+    )
 
 
 @pytest.mark.slow
