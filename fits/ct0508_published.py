@@ -190,11 +190,20 @@ def verdict(table: pd.DataFrame) -> str:
     return f"A model without an effect of the cells predicts the responses {better} the full model ({numbers}). {weak}".rstrip()
 
 
-def fit(seed: int = 1, **changes):
-    """NUTS on the population's sites, the patients integrated out."""
-    settings = replace(Sampler(chains=4, draws=1000, warmup=500, max_tree_depth=6), **changes)
+def fit(seed: int = 1, checkpoint: Path | None = None, **changes):
+    """HMC on the population's sites, the patients integrated out; an interrupted run goes on from `checkpoint`."""
+    settings = replace(Sampler(chains=4, draws=500, warmup=300, kernel="hmc", target_accept=0.8, max_tree_depth=6), **changes)
     return sample_summaries(
-        arms(), population(), {}, seed=seed, name="ct0508_published", sampler=settings, solver=SOLVER, summary_draws=64, progress=False
+        arms(),
+        population(),
+        {},
+        seed=seed,
+        name="ct0508_published",
+        sampler=settings,
+        solver=SOLVER,
+        summary_draws=32,
+        progress=False,
+        checkpoint=checkpoint,
     )
 
 
@@ -239,10 +248,9 @@ def main() -> None:
     draws = ", ".join(f"{x.effective():.0f} effective of {len(x.log_terms)} ({regimen})" for regimen, x in told.items())
     how = f"Posterior by weighing draws of the prior: {draws}."
     if not asked.quick:
-        result = fit(asked.seed)
-        result.save(asked.out / "fit.nc")
-        result.summary.to_csv(asked.out / "summary.csv", index=False)
-        how = f"{how} NUTS beside it (once): {result.verdict.headline}"
+        result = fit(asked.seed, asked.out / "unfinished")
+        result.save(asked.out)
+        how = f"{how} HMC beside it (once): {result.verdict.headline}"
     scores = evidence(told, asked.seed)
     by_regimen = {"predictive": predictive, "moved": lambda x: x.moved(GROUPS), "share": shares}
     tables = {name: pd.concat([f(x).assign(regimen=r) for r, x in told.items()]) for name, f in by_regimen.items()}

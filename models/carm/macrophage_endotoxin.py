@@ -83,21 +83,34 @@ def down(x, half, steep):
     return jax.nn.sigmoid(-steep * jnp.log(jnp.maximum(x / half, 1e-100)))
 
 
-def rates(t, y, p, s):
-    activation = up(y.lps, p.xME, p.hME) * (p.kM + p.kMTNF * up(y.tnf, p.xMTNF, p.hMTNF)) * down(y.il10, p.xM10, p.hM10)
-    made = {
+def activated(y, p):
+    """Activation of a resting macrophage by the cytokines, 1/h, where its trigger is complete."""
+    return (p.kM + p.kMTNF * up(y.tnf, p.xMTNF, p.hMTNF)) * down(y.il10, p.xM10, p.hM10)
+
+
+def made(y, p):
+    """What a unit of activated macrophages makes of each cytokine, pg/mL/h."""
+    return {
         "tnf": p.kTNFM * down(y.il6, p.xTNF6, p.hTNF6) * down(y.il10, p.xTNF10, p.hTNF10),
         "il6": (p.k6M + p.k6TNF * up(y.tnf, p.x6TNF, p.h6TNF)) * down(y.il6, p.x66, p.h66) * down(y.il10, p.x610, p.h610),
         "il8": (p.k8M + p.k8TNF * up(y.tnf, p.x8TNF, p.h8TNF)) * down(y.il10, p.x810, p.h810),
         "il10": p.k10M + p.k106 * up(y.il6, p.x106, p.h106),
     }
-    turnover = (("tnf", p.kTNF, p.wTNF), ("il6", p.k6, p.w6), ("il8", p.k8, p.w8), ("il10", p.k10, p.w10))
+
+
+def turnover(y, p, made, units):
+    """Gain and loss of each cytokine, `units` activated macrophages making `made` each."""
+    rows = (("tnf", p.kTNF, p.wTNF), ("il6", p.k6, p.w6), ("il8", p.k8, p.w8), ("il10", p.k10, p.w10))
+    return [(gain(c, made[c] * units + k * w), loss(c, k * y[c])) for c, k, w in rows]
+
+
+def rates(t, y, p, s):
     return total(
         loss("lps", p.kE * y.lps),
         gain("resting", p.kMR * y.resting * (1.0 - y.resting / p.Mmax)),
-        flow("resting", "activated", activation * y.resting),
+        flow("resting", "activated", up(y.lps, p.xME, p.hME) * activated(y, p) * y.resting),
         loss("activated", p.kMA * y.activated),
-        [(gain(c, made[c] * y.activated + k * w), loss(c, k * y[c])) for c, k, w in turnover],
+        turnover(y, p, made(y, p), y.activated),
     )
 
 

@@ -17,6 +17,7 @@ from pkpd.inference.checkpoint import PILOTED, Checkpoint
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import Geometry, find_geometry
 from pkpd.inference.joint import settle
+from pkpd.inference.kept_geometry import kept_geometry
 from pkpd.inference.pilot import parts, run_pilot
 from pkpd.inference.prior_check import checked_prior, tell
 from pkpd.inference.problem import FitProblem, Sampler
@@ -76,7 +77,7 @@ def sample(
     pilot, rest = parts(problem, settings)
     found_in = {"coordinates": "pilot"} if pilot else {}
     kept = Checkpoint(checkpoint, facts(problem, settings, seed) | found_in) if checkpoint is not None else None
-    geometry = _geometry(space, kept)
+    geometry = kept_geometry(space, kept, lambda: find_geometry(space, log.info))
     if problem.summaries:
         space, geometry = settle(space, geometry, find_geometry, log.info)
         problem = space.problem
@@ -125,22 +126,6 @@ def _drawn(
     return until_enough(run, settings, mixing, kept, lambda path: Checkpoint(path, facts(space.problem, settings, seed)), log.info)
 
 
-def _geometry(space: Space, kept: Checkpoint | None) -> Geometry:
-    """The start and metric, from the checkpoint where an unfinished fit of the same density is there."""
-    if kept is None:
-        return find_geometry(space, log.info)
-    found = kept.geometry()
-    changed = _changed(space, found) if found is not None else ""
-    if found is not None and not changed:
-        log.info("going on with the unfinished fit in %s", kept.folder)
-        return found
-    if changed:
-        kept.set_aside(changed)
-    geometry = find_geometry(space, log.info)
-    kept.keep_geometry(geometry)
-    return geometry
-
-
 def _piloted(kernel: Kernel, geometry: Geometry, pilot: Sampler, seed: int, progress: bool, kept: Checkpoint | None) -> Geometry:
     """The coordinates that a pilot finds, from the checkpoint where it has been run before."""
     found = kept.geometry(PILOTED) if kept is not None else None
@@ -150,12 +135,3 @@ def _piloted(kernel: Kernel, geometry: Geometry, pilot: Sampler, seed: int, prog
         if kept is not None:
             kept.keep_geometry(found, PILOTED)
     return found
-
-
-def _changed(space: Space, found: Geometry) -> str:
-    """How the density differs at a stored start, which catches what no digest names (priors, numbers held fixed); empty where it does not."""
-    if found.mode.shape != (space.size,) or set(found.weights) != set(space.full_weights):
-        return f"{found.mode.size} unknowns, now {space.size}"
-    now = float(jax.jit(space.potential)(found.mode, found.weights))
-    same = abs(now - found.potential) <= 1e-8 * (1 + abs(now))  # False where it is not finite
-    return "" if same else f"-log density at its start {found.potential:.10g}, now {now:.10g}: the model, data or priors have changed"

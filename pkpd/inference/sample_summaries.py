@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,10 +19,12 @@ from scipy.optimize import minimize
 
 from pkpd.errors import FitError, PkpdError
 from pkpd.inference.certificate import SolverCheck, short
+from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.identified import unseen_in
 from pkpd.inference.joint import MOST, STEP, look_again, summary_facts, summary_group
+from pkpd.inference.kept_geometry import kept_geometry
 from pkpd.inference.predictive import over_draws, thin
 from pkpd.inference.problem import Sampler
 from pkpd.inference.provenance import versions
@@ -69,12 +72,14 @@ def sample_summaries(
     solver: Solver | None = None,
     summary_draws: int = 1024,
     progress: bool = True,
+    checkpoint: str | Path | None = None,
     **changes: Any,
 ) -> Fit:
-    """Fit a population to what papers report of arms, with no individual data: NUTS over population-level sites, the patients integrated out.
+    """Fit a population to what papers report of arms, with no individual data: NUTS or HMC over population-level sites, the patients integrated out.
 
     `arms_terms`, `population`, `noise` as for `summary_log_likelihood`; `summary_draws` virtual subjects an arm, doubled (to 16384 at most) until the
-    standard error of the log-likelihood at the mode is below 0.1; `sampler` or its fields (`chains=`, `draws=`, ...) as for `sample`.
+    standard error of the log-likelihood at the mode is below 0.1; `sampler` or its fields (`chains=`, `draws=`, ...) and `checkpoint` (a folder in which an
+    unfinished fit is kept, from which the same call goes on) as for `sample`.
     Returns a `Fit` with groups posterior, prior, sample_stats and summaries, verdict, solver's certificate and provenance; it has no rows, so no
     report of individual fits and no what-if. Raises `FitError` where terms do not fit or the start is impossible.
 
@@ -88,16 +93,17 @@ def sample_summaries(
     if settings.quality != "standard":
         raise FitError(f"sample_summaries(quality={settings.quality!r}): summaries alone are sampled by NUTS. Give quality='standard'.")
     space = SummarySpace(Published(arms_terms, population, noise, summary_draws, 0, waiting(solver or Solver())))
-    space, geometry = _settled(space, name)
-    draws = run_nuts(Kernel(space, settings), geometry, settings, seed, progress)
+    kept = Checkpoint(checkpoint, _facts(space.published, settings, seed, name)) if checkpoint is not None else None
+    space, geometry = _settled(space, name, kept)
+    draws = run_nuts(Kernel(space, settings), geometry, settings, seed, progress, kept)
     return Fit(_assembled(space, draws, settings, seed, name))
 
 
-def _settled(space: SummarySpace, name: str) -> tuple[SummarySpace, Geometry]:
+def _settled(space: SummarySpace, name: str, kept: Checkpoint | None) -> tuple[SummarySpace, Geometry]:
     """The mode, with enough virtual subjects there."""
     while True:
-        geometry = _mode(space, name)
         published = space.published
+        geometry = kept_geometry(space, kept, lambda space=space: _mode(space, name), f"geometry_{published.draws}.npz")
         error = published.error(space.constrain(geometry.mode))
         log.info("%s: mode found; standard error of the log-likelihood %.2g with %d virtual subjects an arm", name, error, published.draws)
         if error < GOOD_ERROR or published.draws >= MOST:
@@ -209,6 +215,14 @@ def _checked(space: SummarySpace, posterior: xr.Dataset, flat: np.ndarray, own: 
         against = f"{by} (rtol {short(other.rtol)}, atol {short(other.atol)})"
         return weigh(values - own, table, SolverCheck(told, against, cure=cure))
     return SolverCheck(told, reason=f"no tighter solver can be had ({reason.rstrip('.')})")
+
+
+def _facts(published: Published, sampler: Sampler, seed: int, name: str) -> dict[str, Any]:
+    """What must be the same for two runs to make the same draws: provenance without time, commit, words, and the number of draws (more go on)."""
+    told = _provenance(published, sampler, seed, name)
+    told["solver"].pop("reason")
+    told["sampler"].pop("draws")
+    return {k: v for k, v in told.items() if k not in ("created", "commit")}
 
 
 def _provenance(published: Published, sampler: Sampler, seed: int, name: str) -> dict[str, Any]:

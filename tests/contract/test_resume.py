@@ -17,7 +17,7 @@ from pkpd import sample
 from pkpd.inference import chain, checkpoint
 from pkpd.inference.checkpoint import Checkpoint, differences
 from pkpd.inference.geometry import Geometry
-from pkpd.inference.run import _changed
+from pkpd.inference.kept_geometry import changed
 from pkpd.inference.sample import no_draws_yet
 from pkpd.inference.space import Space
 from tests import small
@@ -94,14 +94,14 @@ def test_another_density_or_number_of_unknowns_is_told(tmp_path, caplog):
     space = Space(small.problem())
     start, weights = space.start(space.full_weights), space.full_weights
     kept = Geometry(start, np.eye(space.size), weights, float(space.potential(start, weights)), np.eye(space.size))
-    assert _changed(space, kept) == ""
-    assert "-log density at its start nan, now " in _changed(space, replace(kept, potential=np.nan))
+    assert changed(space, kept) == ""
+    assert "-log density at its start nan, now " in changed(space, replace(kept, potential=np.nan))
     law = small.lognormal(small.dist.LogNormal(2.0, 0.7), between=small.dist.HalfNormal(0.5))
-    words = _changed(Space(small.problem(population=small.population(V=law))), kept)
+    words = changed(Space(small.problem(population=small.population(V=law))), kept)
     assert words.startswith(f"-log density at its start {kept.potential:.10g}, now ")
     assert words.endswith(": the model, data or priors have changed")
     fewer = Space(small.problem(population=small.population(V=small.lognormal(small.dist.LogNormal(2.0, 0.7)))))
-    assert _changed(fewer, kept) == "17 unknowns, now 10"
+    assert changed(fewer, kept) == "17 unknowns, now 10"
     place = Checkpoint(tmp_path / "unfinished", {})
     place.keep_geometry(kept)
     stored = place.folder / checkpoint.GEOMETRY

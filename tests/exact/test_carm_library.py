@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from pkpd import available_models, load_model
 from pkpd.model.registry import model_source
 from pkpd.models.carm import (
+    carm_inflammation,
     carm_kill_invitro,
     carm_mpbpk,
     carm_outcomes,
@@ -19,6 +20,7 @@ from pkpd.models.carm import (
     carm_trafficking,
     carm_tumour,
     cell_biexp,
+    cytokine_emax,
     cytokine_idr,
     cytokine_network,
     cytokine_panel,
@@ -145,6 +147,31 @@ def test_tolerance_lowers_the_largest_release():
     assert rates(cytokine_network, y)["il10"] == pytest.approx(p["kout_il10"] * (most - y["il10"]), rel=1e-7)
 
 
+def emax_point():
+    return {n: network_point()[n] for n in cytokine_emax.state_names}
+
+
+def test_release_saturates_for_each_cytokine_at_its_own_number_of_cells():
+    """M3 as printed: kout base (1 + Emax u/(U50 + u)/(1 + Z/Z50)) - kout C with base Emax = gain U50."""
+    u50 = {"il6": 1.0, "tnf": 2.0, "il8": 4.0, "il10": 8.0}
+    y, p = emax_point(), cytokine_emax.typical
+    found = rates(cytokine_emax, y, **{f"U50_{c}": x for c, x in u50.items()})
+    u = y["lung"] + y["liver"] + p["weight_A"] * y["active"]
+    for c, half in u50.items():
+        emax = p[f"gain_{c}"] * half / p[f"base_{c}"]
+        released = p[f"base_{c}"] * (1 + emax * u / (half + u) / (1 + y["Z"] / p["Z50"]))
+        assert found[c] == pytest.approx(p[f"kout_{c}"] * (released - y[c]), rel=1e-12)
+
+
+def test_saturation_far_away_is_the_plain_panel_and_one_for_all_is_the_network_without_interactions():
+    y = emax_point()
+    assert rates(cytokine_emax, y, **{f"U50_{c}": 1e12 for c in ("il6", "tnf", "il8", "il10")}) == pytest.approx(
+        rates(cytokine_idr, y), rel=1e-9
+    )
+    off = {"x50": 1e30, "tnf_gain": 1e-30}
+    assert rates(cytokine_emax, y) == pytest.approx(rates(cytokine_network, y, **off), rel=1e-12)
+
+
 # Macrophages under endotoxin.
 
 
@@ -175,6 +202,36 @@ def test_the_endotoxin_model_fits_the_mean_as_its_source_does(volunteers, refere
             round(1 - ((y - f) ** 2).sum() / ((y - y.mean()) ** 2).sum(), 3),
         )
     assert got == {"tnf": (0.9484, 0.933), "il6": (0.9558, 0.935), "il8": (0.9472, 0.939), "il10": (0.9525, 0.937)}
+
+
+CYTOKINES = ("tnf", "il6", "il8", "il10")
+
+
+def test_infused_cells_take_the_place_of_endotoxin_and_of_resting_macrophages():
+    """Where Hp(u) = Hp(E), N = MR and one unit is 1e9 cells, activation and every cytokine are those of the published model."""
+    p = macrophage_endotoxin.typical
+    same = {n: v for n, v in p.items() if n in carm_inflammation.param_names}
+    levels = {"tnf": 150.0, "il6": 400.0, "il8": 300.0, "il10": 12.0}
+    y = dict.fromkeys(CELLS, 0.0) | {"lung": 2.0, "liver": 1.0, "activity": 0.7} | levels
+    found = rates(carm_inflammation, y, **same, units=1.0, x_u=p["xME"], h_u=p["hME"])
+    published = rates(macrophage_endotoxin, {"lps": 3.0, "resting": 3.0, "activated": 0.7} | levels)
+    assert {c: found[c] for c in CYTOKINES} == pytest.approx({c: published[c] for c in CYTOKINES}, rel=1e-12)
+    assert found["activity"] == pytest.approx(published["activated"], rel=1e-12)
+    cells = rates(carm_trafficking, {n: y[n] for n in CELLS}, {"HER2": 3.0})
+    assert {n: found[n] for n in CELLS} == pytest.approx(cells, rel=1e-12)  # activation moves no cell
+
+
+def test_without_cells_the_inflammation_stays_at_baseline():
+    still = course(carm_inflammation, [0.0, 48.0])
+    p = carm_inflammation.typical
+    assert [still[c][-1] for c in CYTOKINES] == pytest.approx([p[w] for w in ("wTNF", "w6", "w8", "w10")], rel=1e-9)
+    assert p["k6"] == 2.1 and (p["wTNF"], p["w6"]) == (6.3, 0.71)
+
+
+def test_release_of_infused_cells_is_nearly_all_or_none():
+    times, given = np.linspace(0.0, 24.0, 97), {"lung": 0.8 * 3.375, "blood": 0.2 * 3.375}
+    peaks = [course(carm_inflammation, times, given, units=u)["il6"].max() for u in (5000.0, 5500.0)]
+    assert peaks == pytest.approx([14.0, 370.0], rel=0.02)
 
 
 # Killing in a dish.
