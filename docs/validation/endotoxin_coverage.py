@@ -149,12 +149,12 @@ def fitted(module, table: pd.DataFrame, name: str, seed: int = SEED) -> Fit:
 
 def dose(amount: float, more: float = 0.0, hours: float = 0.0):
     """A bolus at 0 h and an infusion that begins with it, ng/kg."""
-    parts = [bolus((amount, "ng/kg"), into="endotoxin")] if amount else []
-    parts += [infusion((more, "ng/kg"), over=(hours, "h"), into="endotoxin")] if more else []
-    if not parts or (more and not hours):
+    if not (amount or more) or (more and not hours):
         raise FitError(
             f"A bolus of {amount:g} ng/kg and {more:g} ng/kg in {hours:g} h are no dose. Give --bolus, or --infusion with --hours."
         )
+    parts = [bolus((amount, "ng/kg"), into="endotoxin")] if amount else []
+    parts += [infusion((more, "ng/kg"), over=(hours, "h"), into="endotoxin")] if more else []
     return sum_of(parts)
 
 
