@@ -246,6 +246,22 @@ def test_summaries_alone_are_a_fit_whose_posterior_is_that_of_a_grid() -> None:
 
 
 @pytest.mark.slow
+def test_summaries_alone_go_on_from_where_they_stood(tmp_path, caplog) -> None:
+    """The same call ends with the same draws without making them again; another prior is another fit, and the unfinished one is set aside."""
+    law = lambda s: small.population(CL=lognormal(dist.LogNormal(1.0, s), between=0.3), V=lognormal(dist.LogNormal(3.0, 1e-6)))  # noqa: E731
+    arms, noise = [(replace(ARM, times_h=[6.0]), [published_study()])], {"cp": lognormal_error(0.15)}
+    settings = {"seed": 1, "chains": 2, "warmup": 50, "draws": 25, "kernel": "hmc", "summary_draws": 256, "progress": False}
+    caplog.set_level("INFO", logger="pkpd")
+    first = sample_summaries(arms, law(0.7), noise, checkpoint=tmp_path / "unfinished", **settings)
+    assert "going on" not in caplog.text
+    again = sample_summaries(arms, law(0.7), noise, checkpoint=tmp_path / "unfinished", **settings)
+    assert f"going on with the unfinished fit in {tmp_path / 'unfinished'}" in caplog.text
+    np.testing.assert_array_equal(again.tree["posterior"]["CL"], first.tree["posterior"]["CL"])
+    sample_summaries(arms, law(0.6), noise, checkpoint=tmp_path / "unfinished", **settings)
+    assert "the model, data or priors have changed" in caplog.text and len(list(tmp_path.glob("unfinished.earlier-*"))) == 1
+
+
+@pytest.mark.slow
 def test_a_published_study_narrows_the_fit_of_another_and_the_truth_is_covered() -> None:
     """12 subjects with data, 30 in a paper. A right posterior misses the truth by more than 3.3 sd in 1e-3 of cases (each of three names)."""
     settings = {"seed": 3, "chains": 2, "warmup": 400, "draws": 600, "progress": False}
