@@ -7,7 +7,7 @@ parameter, and whether they need an effect of the cells at all: a model without 
 patients, since who had which is unknown.
 
     python fits/ct0508_published.py --quick        weighs 6000 draws of the prior a regimen: tables and page.md in build/ct0508_published
-    python fits/ct0508_published.py                the same, then NUTS over the population's 34 sites (once): fit.nc and summary.csv as well; most of an hour
+    python fits/ct0508_published.py                the same, then HMC over the population's 34 sites (once): fit.nc and summary.csv as well; five minutes of CPU more, interruptible
 """
 
 import argparse
@@ -238,7 +238,7 @@ def shown(told: SummaryInfluence) -> pd.DataFrame:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--quick", action="store_true", help="no NUTS: draws of the prior are weighed by the counts")
+    options.add_argument("--quick", action="store_true", help="no HMC: draws of the prior are weighed by the counts")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--out", type=Path, default=ROOT / "build" / "ct0508_published")
     asked = options.parse_args()
