@@ -7,7 +7,7 @@ parameter, and whether they need an effect of the cells at all: a model without 
 patients, since who had which is unknown.
 
     python fits/ct0508_published.py --quick        weighs 6000 draws of the prior a regimen: tables and page.md in build/ct0508_published
-    python fits/ct0508_published.py                the same, then HMC over the population's 34 sites (once): fit.nc and summary.csv as well; five minutes of CPU more, interruptible
+    python fits/ct0508_published.py                the same, then HMC over the population's 34 sites (once): fit.nc, summary.csv; some 20 minutes of CPU more
 """
 
 import argparse
@@ -192,7 +192,7 @@ def verdict(table: pd.DataFrame) -> str:
 
 def fit(seed: int = 1, checkpoint: Path | None = None, **changes):
     """HMC on the population's sites, the patients integrated out; an interrupted run goes on from `checkpoint`."""
-    settings = replace(Sampler(chains=4, draws=500, warmup=300, kernel="hmc", target_accept=0.8, max_tree_depth=6), **changes)
+    settings = replace(Sampler(chains=4, draws=1000, warmup=300, kernel="hmc", target_accept=0.8, max_tree_depth=6), **changes)
     return sample_summaries(
         arms(),
         population(),
@@ -201,7 +201,7 @@ def fit(seed: int = 1, checkpoint: Path | None = None, **changes):
         name="ct0508_published",
         sampler=settings,
         solver=SOLVER,
-        summary_draws=32,
+        summary_draws=64,
         progress=False,
         checkpoint=checkpoint,
     )
