@@ -46,8 +46,8 @@ def build(log_density: Callable, target_accept: float, max_depth: int) -> tuple[
         acceptance = jnp.exp(jnp.minimum(-error, 0.0))
         kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR)
         moved = walk._replace(state=state, key=key)
-        tuned = moments(average(moved, acceptance, target_accept), state.position)
-        return (jax.tree.map(lambda a, b: jnp.where(adapt, a, b), tuned, moved), adapt), kept
+        tuned = lambda w: moments(average(w, acceptance, target_accept), state.position)  # noqa: E731
+        return (jax.lax.cond(adapt, tuned, lambda w: w, moved), adapt), kept
 
     def advance(walk: Walk, adapt: Any) -> tuple[Walk, Info]:
         (walk, _), info = jax.lax.scan(one, (walk, adapt), None, length=CHUNK)
@@ -63,14 +63,15 @@ def _trajectory(value_grad: Callable, state: State, root: Any, step: Any, most: 
     length = 2.0 * LENGTH * jax.random.uniform(keys[1])
     n = jnp.clip(jnp.ceil(length / step), 1, most).astype(int)
 
-    def leap(_: Any, at: tuple[State, Any]) -> tuple[State, Any]:
-        now, p = at
-        p = p + 0.5 * step * (root.T @ now.gradient)
+    def leap(_: Any, at: tuple[State, Any, Any]) -> tuple[State, Any, Any]:
+        now, p, force = at
+        p = p + 0.5 * step * force
         u = now.position + step * (root @ p)
         there = State(u, *value_grad(u))
-        return there, p + 0.5 * step * (root.T @ there.gradient)
+        force = root.T @ there.gradient
+        return there, p + 0.5 * step * force, force
 
-    end, last = jax.lax.fori_loop(0, n, leap, (state, momentum))
+    end, last, _ = jax.lax.fori_loop(0, n, leap, (state, momentum, root.T @ state.gradient))
     before, after = 0.5 * momentum @ momentum - state.logdensity, 0.5 * last @ last - end.logdensity
     error = jnp.nan_to_num(after - before, nan=jnp.inf, posinf=jnp.inf)  # no density there: refused, and diverged
     taken = -jnp.log(jax.random.uniform(keys[2])) > error
