@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from pkpd.inference import nuts
+from pkpd.inference.metric import root, times, transposed
 from pkpd.inference.nuts import CHUNK, Info, Walk, average, moments, walk_from
 
 LENGTH = 2.25
@@ -34,8 +35,11 @@ class State(NamedTuple):
     gradient: Any
 
 
-def build(log_density: Callable, target_accept: float, max_depth: int) -> tuple[Callable, Callable, Callable]:
-    """begin(key, u) -> Walk; advance(walk, adapt) -> (Walk, Info) over CHUNK draws; refresh(walk). A trajectory has at most 2^max_depth - 1 steps."""
+def build(log_density: Callable, target_accept: float, max_depth: int, common: int | None = None) -> tuple[Callable, Callable, Callable]:
+    """begin(key, u) -> Walk; advance(walk, adapt) -> (Walk, Info) over CHUNK draws; refresh(walk); `common` as in `nuts`.
+
+    A trajectory has at most 2^max_depth - 1 steps.
+    """
     value_grad, most = jax.value_and_grad(log_density), 2**max_depth - 1
 
     def one(carry: tuple[Walk, Any], _: Any) -> tuple[tuple[Walk, Any], Info]:
@@ -53,12 +57,12 @@ def build(log_density: Callable, target_accept: float, max_depth: int) -> tuple[
         (walk, _), info = jax.lax.scan(one, (walk, adapt), None, length=CHUNK)
         return walk, info
 
-    begin = jax.jit(lambda key, u: walk_from(State(u, *value_grad(u)), key))
+    begin = jax.jit(lambda key, u: walk_from(State(u, *value_grad(u)), key, common))
     return begin, jax.jit(advance), jax.jit(refresh)
 
 
-def _trajectory(value_grad: Callable, state: State, root: Any, step: Any, most: int, keys: Any) -> tuple[State, Any, Any, Any]:
-    """The next state, its energy, the steps taken, and the error of the energy at the end; root R [D, D], covariance R R'."""
+def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int, keys: Any) -> tuple[State, Any, Any, Any]:
+    """The next state, its energy, the steps taken, and the error of the energy at the end; r is the root R, covariance R R'."""
     momentum = jax.random.normal(keys[0], state.position.shape)
     length = 2.0 * LENGTH * jax.random.uniform(keys[1])
     n = jnp.clip(jnp.ceil(length / step), 1, most).astype(int)
@@ -66,12 +70,12 @@ def _trajectory(value_grad: Callable, state: State, root: Any, step: Any, most: 
     def leap(_: Any, at: tuple[State, Any, Any]) -> tuple[State, Any, Any]:
         now, p, force = at
         p = p + 0.5 * step * force
-        u = now.position + step * (root @ p)
+        u = now.position + step * times(r, p)
         there = State(u, *value_grad(u))
-        force = root.T @ there.gradient
+        force = transposed(r, there.gradient)
         return there, p + 0.5 * step * force, force
 
-    end, last, _ = jax.lax.fori_loop(0, n, leap, (state, momentum, root.T @ state.gradient))
+    end, last, _ = jax.lax.fori_loop(0, n, leap, (state, momentum, transposed(r, state.gradient)))
     before, after = 0.5 * momentum @ momentum - state.logdensity, 0.5 * last @ last - end.logdensity
     error = jnp.nan_to_num(after - before, nan=jnp.inf, posinf=jnp.inf)  # no density there: refused, and diverged
     taken = -jnp.log(jax.random.uniform(keys[2])) > error
@@ -82,4 +86,4 @@ def _trajectory(value_grad: Callable, state: State, root: Any, step: Any, most: 
 def refresh(walk: Walk) -> Walk:
     """Take the window's covariance, shrunk as in `nuts`, by its root."""
     walk = nuts.refresh(walk)
-    return walk._replace(metric=jnp.linalg.cholesky(walk.metric))
+    return walk._replace(metric=root(walk.metric))

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from pkpd.errors import FitError
 from pkpd.inference import hmc, nuts
+from pkpd.inference.arrow import positions, split_at
 from pkpd.inference.chain import Chain, Done
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import Geometry
@@ -46,9 +47,9 @@ class Kernel:
     def __init__(self, space: Any, sampler: Sampler):
         def built(frame: Frame) -> tuple[Callable, Callable, Callable]:
             log_density = lambda u: -space.potential(frame.mode + frame.factor @ u, frame.weights)  # noqa: E731
-            return kind.build(log_density, sampler.target_accept, sampler.max_tree_depth)
+            return kind.build(log_density, sampler.target_accept, sampler.max_tree_depth, common)
 
-        kind = KINDS[sampler.kernel]
+        kind, common = KINDS[sampler.kernel], split_at(space)
         self.space, self.size, self.refresh = space, space.size, jax.jit(kind.refresh)
         self.begin = jax.jit(lambda frame, key, u: built(frame)[0](key, u))
         self.advance = jax.jit(lambda frame, walk, adapt: built(frame)[1](walk, adapt))
@@ -117,7 +118,7 @@ def _gather(chains: list[Done], geometry: Geometry, sampler: Sampler, stopped: b
     columns = [[np.concatenate(x)[: sampler.draws] for x in zip(*c.rows, strict=True)] for c in chains]
     n = min(len(c[0]) for c in columns)
     u, *stats = (np.stack([c[i][:n] for c in columns]) for i in range(len(FIELDS) + 1))
-    z = np.asarray(geometry.mode) + u @ np.asarray(geometry.factor).T
+    z = positions(geometry.mode, geometry.factor, u)
     step, divergent = np.array([c.step for c in chains]), sum(c.divergent for c in chains)
     return Draws(z, dict(zip(FIELDS, stats, strict=True)), step, divergent, stopped, sampler.kernel)
 
