@@ -79,7 +79,9 @@ def measured(n: int) -> dict:
         "ess_bulk": round(float(worst["ess_bulk"])),
         "rhat": round(float(table["rhat"].max()), 4),
         "verdict": fit.verdict.headline.split(":")[0].split(".")[0],
-        "us_a_step": round(1e6 * (at["labelling"] - at["pilot:"]) / (1.5 * float(stats["n_steps"].sum()))),  # 250 draws of warm-up a chain as well
+        "us_a_step": round(
+            1e6 * (at["labelling"] - at["pilot:"]) / (1.5 * float(stats["n_steps"].sum()))
+        ),  # 250 draws of warm-up a chain as well
     }
 
 

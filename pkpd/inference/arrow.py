@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-LARGE = 400
+LARGE = 200
 """Coordinates from which factor and metric are kept as an arrow; below, one dense matrix is quicker."""
 LEAST = 0.25
 """Curvature taken at least, which is a sd of 2: the prior may curve the wrong way, as for a spread."""

@@ -27,11 +27,12 @@ from pkpd import (
     read_cohort,
     total,
 )
+from pkpd.errors import FitError
+from pkpd.inference.arrow import dense
 from pkpd.inference.calibrate import calibration_program
 from pkpd.inference.calibrate_law import Limited, Simulated, limits, study
 from pkpd.inference.calibrate_program import Frame, Program, Replicates
 from pkpd.inference.calibrate_ranks import band, uniformity
-from pkpd.inference.arrow import dense
 from pkpd.inference.geometry import _Tools
 from pkpd.inference.nuts import CHUNK
 from pkpd.inference.space import Space
@@ -135,6 +136,19 @@ def test_the_sampler_is_calibrated_and_a_prior_too_narrow_in_it_is_found():
     )
     assert not wrong.calibrated and wrong.verdict.startswith("NOT calibrated: ")
     assert "theta ranks lie at the ends (posterior too narrow), p = " in wrong.verdict
+
+
+@pytest.mark.slow
+def test_random_lengths_in_the_place_of_nuts_are_calibrated_too():
+    """False alarm 1 % (fixed seed)."""
+    assert calibrate(conjugate(1.0), n=40, ranks=19, warmup=50, most=200, kernel="hmc").calibrated
+
+
+def test_a_kernel_is_named_and_told_with_its_acceptance():
+    with pytest.raises(FitError, match=r"calibrate\(kernel='hcm'\) is not known. Did you mean 'hmc'\? Known: hmc, nuts."):
+        Replicates(kernel="hcm")
+    assert Replicates().as_dict() == {"seed": 1, "ranks": 99, "warmup": 300, "most": 2000, "target_accept": 0.9, "max_tree_depth": 8}
+    assert Replicates(kernel="hmc").as_dict()["target_accept"] == 0.8 and Replicates(kernel="hmc").as_dict()["kernel"] == "hmc"
 
 
 def test_studies_come_from_the_priors_and_are_cut_at_the_limit():

@@ -11,7 +11,7 @@ from pkpd import FitProblem, Population, lognormal, proportional_error, read_coh
 from pkpd.inference import arrow as arrows
 from pkpd.inference import geometry as geometries
 from pkpd.inference import metric
-from pkpd.inference.arrow import Arrow, Blocks, Layout, arrow, dense, layout, positions
+from pkpd.inference.arrow import Arrow, Blocks, Layout, arrow, dense, positions
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import _columns, _Tools, find_geometry
 from pkpd.inference.space import Space
@@ -73,7 +73,7 @@ def test_few_directions_find_the_whole_information(space):
     tools, weights = _Tools(space), space.full_weights
     z = space.start(weights) + 0.1 * jnp.asarray(rng.normal(size=space.size))
     assert tools.layout.own.shape == (3, 5) and len(tools.layout.directions) < space.size
-    (mean, sd), (j_mean, j_sd) = _columns(lambda x: space.rows(x, weights), z, np.eye(space.size))
+    (_, sd), (j_mean, j_sd) = _columns(lambda x: space.rows(x, weights), z, np.eye(space.size))
     want = (j_mean / sd**2) @ j_mean.T + 2.0 * (j_sd / sd) @ (j_sd / sd).T
     np.testing.assert_allclose(dense(Blocks(*tools.data(z, weights)), space), want, rtol=1e-9, atol=1e-9)
     hessian = jax.hessian(space.prior)(z, weights)
