@@ -34,9 +34,9 @@ def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, An
 
 
 def _told(sampler: Sampler) -> dict[str, Any]:
-    """Its fields; quality and kernel only where they are not the usual ones, so that unfinished fits of before them go on."""
-    usual = {"quality": "standard", "kernel": "nuts"}
-    return {k: v for k, v in asdict(sampler).items() if usual.get(k) != v}
+    """Its fields; those that came later only where they are not the usual ones, so that unfinished fits of before them go on."""
+    usual = {"quality": "standard", "kernel": "nuts", "together": None}
+    return {k: v for k, v in asdict(sampler).items() if k not in usual or usual[k] != v}
 
 
 def versions() -> dict[str, Any]:
