@@ -32,7 +32,7 @@ class State(NamedTuple):
 
     position: Any
     logdensity: Any
-    gradient: Any
+    logdensity_grad: Any
 
 
 def build(log_density: Callable, target_accept: float, max_depth: int, common: int | None = None) -> tuple[Callable, Callable, Callable]:
@@ -72,10 +72,10 @@ def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int
         p = p + 0.5 * step * force
         u = now.position + step * times(r, p)
         there = State(u, *value_grad(u))
-        force = transposed(r, there.gradient)
+        force = transposed(r, there.logdensity_grad)
         return there, p + 0.5 * step * force, force
 
-    end, last, _ = jax.lax.fori_loop(0, n, leap, (state, momentum, transposed(r, state.gradient)))
+    end, last, _ = jax.lax.fori_loop(0, n, leap, (state, momentum, transposed(r, state.logdensity_grad)))
     before, after = 0.5 * momentum @ momentum - state.logdensity, 0.5 * last @ last - end.logdensity
     error = jnp.nan_to_num(after - before, nan=jnp.inf, posinf=jnp.inf)  # no density there: refused, and diverged
     taken = -jnp.log(jax.random.uniform(keys[2])) > error
