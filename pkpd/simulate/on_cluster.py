@@ -34,10 +34,9 @@ def over_cluster(function: Callable, tasks: Sequence[Any], todo: Sequence[int], 
         )
 
 
-def at_task(error: BaseException, i: int) -> BaseException:
-    """The same error, which says at its end in which task it came."""
+def at_task(error: BaseException, i: int) -> None:
+    """Let an error say at its end in which task it came."""
     error.add_note(f"run_many: this is of task {i}.")
-    return error
 
 
 def _listed(places: Sequence[int]) -> str:
@@ -46,7 +45,7 @@ def _listed(places: Sequence[int]) -> str:
 
 def _connected(address: str) -> Any:
     try:
-        import distributed  # ty: ignore[unresolved-import]
+        import distributed  # ty: ignore[import-not-found]
     except ImportError:
         raise PkpdError(
             f"run_many(executor='{address}') needs dask.distributed: pip install 'pkpd-jax[dask]', or give a number of processes."
@@ -62,28 +61,33 @@ def _connected(address: str) -> Any:
 
 def _given_out(client: Any, function: Callable, tasks: Sequence[Any], places: Sequence[int]) -> Generator[tuple[int, Any], None, list[int]]:
     """(place, result) as they end; at last the places that were given up with their workers."""
-    from distributed.scheduler import KilledWorker  # ty: ignore[unresolved-import]
+    from distributed import CancelledError  # ty: ignore[import-not-found]
+    from distributed.scheduler import KilledWorker  # ty: ignore[import-not-found]
 
     made = client.map(function, [copy.deepcopy(tasks[i]) for i in places], pure=False)
     left, suspects = dict(zip(made, places, strict=True)), []
     del made
     for future in _as_they_end(client, left):
         place = left.pop(future)
-        error = future.exception() if future.status == "error" else None
-        if isinstance(error, KilledWorker):
+        try:
+            result = future.result()
+        except KilledWorker:
             suspects.append(place)
-        elif error is not None:
-            raise at_task(error, place)
-        elif future.status == "cancelled":
-            raise PkpdError(f"run_many: the dask scheduler was lost before task {place} ended. Results in a folder are kept: call again.")
-        else:
-            yield place, future.result()
+            continue
+        except CancelledError:
+            raise PkpdError(
+                f"run_many: the dask scheduler was lost before task {place} ended. Results in a folder are kept: call again."
+            ) from None
+        except Exception as error:
+            at_task(error, place)
+            raise
+        yield place, result
     return suspects
 
 
 def _as_they_end(client: Any, left: dict[Any, int]) -> Iterator[Any]:
     """Futures; where none ends for a while and there is no worker, that is said."""
-    from distributed import as_completed  # ty: ignore[unresolved-import]
+    from distributed import as_completed  # ty: ignore[import-not-found]
 
     while left:
         try:

@@ -143,7 +143,8 @@ def _here(function: Callable, tasks: Sequence[Any], todo: Sequence[int]) -> Iter
         try:
             result = function(task)
         except Exception as error:
-            raise at_task(error, i)  # noqa: B904  the same error
+            at_task(error, i)
+            raise
         yield i, result
 
 
@@ -151,9 +152,14 @@ def _over(pool: Executor, function: Callable, tasks: Sequence[Any], todo: Sequen
     futures: dict[Future, int] = {pool.submit(function, copy.deepcopy(tasks[i])): i for i in todo}
     try:
         for f in as_completed(futures):
-            if (error := f.exception()) is not None:
-                raise error if isinstance(error, BrokenProcessPool) else at_task(error, futures[f])
-            yield futures[f], f.result()
+            try:
+                result = f.result()
+            except BrokenProcessPool:
+                raise
+            except Exception as error:
+                at_task(error, futures[f])
+                raise
+            yield futures[f], result
     except BaseException:
         for f in futures:
             f.cancel()
