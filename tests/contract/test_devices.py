@@ -9,10 +9,12 @@ import sys
 import jax
 import numpy as np
 import numpy.testing as npt
+import pandas as pd
 import pytest
 
-from pkpd import SolveError, bolus, stream_bands
-from pkpd.models.classic import one_compartment_iv
+from pkpd import SolveError, Solver, bolus, oral, stream_bands
+from pkpd.models.classic import one_compartment_iv, one_compartment_oral
+from pkpd.simulate import design
 from pkpd.solve import native
 from pkpd.solve.devices import checked_devices, useful
 from tests.on_devices import TIMES, numbers
@@ -65,6 +67,19 @@ def test_the_bits_of_one_device(root, tmp_path):
 @pytest.mark.parametrize("method", ["rosenbrock", "tsit5_batched", "cascade"])
 def test_the_numbers_of_one_device_by_steps(root, tmp_path, method):
     check(root, tmp_path, {f"predicted:{method}": STEPS, f"streamed:{method}": STEPS})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["tsit5_batched", "rosenbrock"])
+def test_who_is_beside_a_subject_changes_no_bit(method):
+    """All lanes step in one loop; a lane that has ended, or rejects a step, keeps what it has."""
+    n, order = 24, np.random.default_rng(1).permutation(24)
+    bound = design(
+        one_compartment_oral, oral((320, "mg")), [1.0, 8.0, 24.0], pd.DataFrame(index=range(n)), "x", solver=Solver(method=method)
+    )
+    run = jax.jit(lambda theta: bound.predictor.observables(theta)[0])
+    ka = np.geomspace(0.05, 50.0, n)  # from few steps to many
+    npt.assert_array_equal(np.asarray(run({"ka": ka}))[..., order], run({"ka": ka[order]}))
 
 
 def test_devices_that_have_nothing_to_do_are_left_out():
