@@ -70,10 +70,7 @@ def over_devices(function: Callable, devices: Devices, out: Any = FIRST) -> Call
 
 
 def told_devices(devices: Devices) -> str:
-    """
-    >>> told_devices(checked_devices(1)).split()[0]
-    '1'
-    """
+    """How many of which kind: "2 cpu"."""
     return f"{len(devices)} {devices[0].platform}"
 
 
