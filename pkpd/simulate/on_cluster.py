@@ -82,7 +82,7 @@ def _given_out(client: Any, function: Callable, tasks: Sequence[Any], places: Se
             at_task(error, place)
             raise
         yield place, result
-    return suspects
+    return sorted(suspects)
 
 
 def _as_they_end(client: Any, left: dict[Any, int]) -> Iterator[Any]:
