@@ -48,7 +48,7 @@ def build(log_density: Callable, target_accept: float, max_depth: int, common: i
         step = jnp.where(adapt, jnp.exp(walk.log_step), jnp.exp(walk.log_step_mean))
         state, energy, n, error = _trajectory(value_grad, walk.state, walk.metric, step, most, keys)
         acceptance = jnp.exp(jnp.minimum(-error, 0.0))
-        kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR)
+        kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR, jnp.isinf(error))
         moved = walk._replace(state=state, key=key)
         tuned = lambda w: moments(average(w, acceptance, target_accept), state.position)  # noqa: E731
         return (jax.lax.cond(adapt, tuned, lambda w: w, moved), adapt), kept

@@ -41,6 +41,8 @@ class Info(NamedTuple):
     n_steps: Any
     acceptance: Any
     diverging: Any
+    failed: Any
+    """Diverging because there is no density where the trajectory ended, as where equations cannot be solved."""
 
 
 def build(log_density: Callable, target_accept: float, max_depth: int, common: int | None = None) -> tuple[Callable, Callable, Callable]:
@@ -55,7 +57,10 @@ def build(log_density: Callable, target_accept: float, max_depth: int, common: i
         key, now = jax.random.split(walk.key)
         step = jnp.where(adapt, jnp.exp(walk.log_step), jnp.exp(walk.log_step_mean))
         state, info = kernel(now, walk.state, log_density, step, metric.for_nuts(walk.metric), max_num_doublings=max_depth)
-        kept = Info(state.position, -state.logdensity, info.energy, info.num_integration_steps, info.acceptance_rate, info.is_divergent)
+        ends = info.trajectory_leftmost_state.logdensity, info.trajectory_rightmost_state.logdensity
+        failed = info.is_divergent & ~(jnp.isfinite(ends[0]) & jnp.isfinite(ends[1]))
+        told = info.energy, info.num_integration_steps, info.acceptance_rate, info.is_divergent, failed
+        kept = Info(state.position, -state.logdensity, *told)
         moved = walk._replace(state=state, key=key)
         tuned = moments(average(moved, jnp.nan_to_num(info.acceptance_rate), target_accept), state.position)
         return (jax.tree.map(lambda a, b: jnp.where(adapt, a, b), tuned, moved), adapt), kept

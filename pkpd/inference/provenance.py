@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pkpd.inference.nuts import Info
 from pkpd.inference.problem import FitProblem, Sampler
 
 PACKAGES = ("pkpd-jax", "jax", "jaxlib", "numpyro", "blackjax", "diffrax", "optax", "arviz", "numpy", "scipy", "xarray", "pandas")
@@ -58,7 +59,8 @@ def facts(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, Any]:
     told = provenance(problem, sampler, seed)
     told["solver"].pop("reason")
     told["sampler"].pop("draws")
-    return {k: told[k] for k in ("name", "seed", "sampler", "solver", "model", "data", "versions", "machine")}
+    told["kept of a draw"] = list(Info._fields)  # an unfinished fit that kept other things cannot go on
+    return {k: told[k] for k in ("name", "seed", "sampler", "solver", "model", "data", "versions", "machine", "kept of a draw")}
 
 
 def _instructions() -> list[str]:

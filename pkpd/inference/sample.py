@@ -27,7 +27,7 @@ from pkpd.inference.problem import Sampler
 log = logging.getLogger("pkpd")
 
 KINDS = {"nuts": nuts, "hmc": hmc}
-FIELDS = ("potential", "energy", "n_steps", "acceptance_rate", "diverging")
+FIELDS = ("potential", "energy", "n_steps", "acceptance_rate", "diverging", "failed_solve")
 
 
 @dataclass(frozen=True, eq=False)
