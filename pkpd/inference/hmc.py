@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from pkpd.inference import nuts
-from pkpd.inference.metric import root, times, transposed
-from pkpd.inference.nuts import CHUNK, Info, Walk, average, moments, walk_from
+from pkpd.inference.metric import times, transposed
+from pkpd.inference.nuts import CHUNK, Info, Walk, average, moments, refresh, walk_from
 
 LENGTH = 2.25
 """Mean length of a trajectory, in the coordinates of the metric."""
@@ -81,9 +80,3 @@ def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int
     taken = -jnp.log(jax.random.uniform(keys[2])) > error
     state = jax.tree.map(lambda new, old: jnp.where(taken, new, old), end, state)
     return state, jnp.where(taken, after, before), n, error
-
-
-def refresh(walk: Walk) -> Walk:
-    """Take the window's covariance, shrunk as in `nuts`, by its root."""
-    walk = nuts.refresh(walk)
-    return walk._replace(metric=root(walk.metric))

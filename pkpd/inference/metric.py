@@ -72,20 +72,25 @@ def transposed(matrix: Any, x: Any) -> Any:
     return times(Split(matrix.block.T, matrix.diagonal) if isinstance(matrix, Split) else matrix.T, x)
 
 
-def for_nuts(covariance: Any) -> Any:
-    """The metric as BlackJAX's kernel takes it."""
-    if not isinstance(covariance, Split):
-        return covariance
+def for_nuts(r: Any) -> Metric:
+    """The metric as BlackJAX's kernel takes it, from the root of the covariance.
+
+    The kinetic energy is a sum of squares, 0.5 |R' p|^2, and so never below zero: 0.5 p . C p overflows to minus infinity where a gradient is immense, and
+    a trajectory that comes there would stay.
+    """
 
     def momentum(key: Any, position: Any) -> Any:
-        noise, (block, diagonal), k = jax.random.normal(key, position.shape), root(covariance), covariance.block.shape[0]
-        return jnp.concatenate([solve_triangular(block, noise[:k], lower=True, trans=1), noise[k:] / diagonal])
+        noise = jax.random.normal(key, position.shape)
+        if not isinstance(r, Split):
+            return solve_triangular(r, noise, lower=True, trans=1)
+        k = r.block.shape[0]
+        return jnp.concatenate([solve_triangular(r.block, noise[:k], lower=True, trans=1), noise[k:] / r.diagonal])
 
     def kinetic(momentum: Any, position: Any = None) -> Any:
-        return 0.5 * momentum @ times(covariance, momentum)
+        return 0.5 * jnp.sum(transposed(r, momentum) ** 2)
 
     def turning(momentum_left: Any, momentum_right: Any, momentum_sum: Any, position_left: Any = None, position_right: Any = None) -> Any:
-        ahead = times(covariance, momentum_sum - 0.5 * (momentum_left + momentum_right))  # v_left . rho = p_left . C rho
+        ahead = times(r, transposed(r, momentum_sum - 0.5 * (momentum_left + momentum_right)))  # v_left . rho = p_left . C rho
         return (momentum_left @ ahead <= 0) | (momentum_right @ ahead <= 0)
 
     def scale(position: Any, element: Any, *, inv: bool, trans: bool) -> Any:

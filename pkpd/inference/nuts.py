@@ -18,7 +18,8 @@ CHUNK = 25
 
 
 class Walk(NamedTuple):
-    """A chain between two draws: NUTS state, key, dual-averaging terms, running moments of the current window, and the metric in use."""
+    """A chain between two draws: NUTS state, key, dual-averaging terms, running moments of the current window, and the root of the covariance
+    in use."""
 
     state: Any
     key: Any
@@ -98,10 +99,10 @@ def moments(walk: Walk, u: Any) -> Walk:
 
 
 def refresh(walk: Walk) -> Walk:
-    """Take the window's covariance as metric, shrunk towards the identity (the Fisher metric, in whitened coordinates)."""
+    """Take the root of the window's covariance as metric, shrunk towards the identity (the Fisher metric, in whitened coordinates)."""
     zero, step = jnp.zeros(()), walk.log_step_mean
     return walk._replace(
-        metric=metric.shrunk(walk.scatter, walk.seen),
+        metric=metric.root(metric.shrunk(walk.scatter, walk.seen)),
         seen=zero,
         mean=jnp.zeros_like(walk.mean),
         scatter=jax.tree.map(jnp.zeros_like, walk.scatter),

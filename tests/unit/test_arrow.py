@@ -102,7 +102,7 @@ def test_a_block_and_a_diagonal_are_the_matrix_they_stand_for():
     split = metric.Split(jnp.asarray(root @ root.T), jnp.asarray([0.5, 3.0]))
     whole = np.zeros((4, 4))
     whole[:2, :2], whole[2, 2], whole[3, 3] = split.block, 0.5, 3.0
-    ours, theirs = metric.for_nuts(split), gaussian_euclidean(jnp.asarray(whole))
+    ours, theirs = metric.for_nuts(metric.root(split)), gaussian_euclidean(jnp.asarray(whole))
     p, q, key = jnp.asarray(rng.normal(size=4)), jnp.asarray(rng.normal(size=4)), jax.random.PRNGKey(0)
     assert ours.kinetic_energy(p) == pytest.approx(float(theirs.kinetic_energy(p)))
     assert ours.check_turning(p, q, p + q) == theirs.check_turning(p, q, p + q)
@@ -110,6 +110,21 @@ def test_a_block_and_a_diagonal_are_the_matrix_they_stand_for():
     np.testing.assert_allclose(metric.transposed(metric.root(split), p), np.linalg.cholesky(whole).T @ p)
     drawn = jax.vmap(lambda k: ours.sample_momentum(k, p))(jax.random.split(key, 20000))
     np.testing.assert_allclose(np.cov(drawn.T) @ whole, np.eye(4), atol=0.1)  # 4 sd of a covariance of 20000 draws, times the condition
+
+
+def test_a_dense_metric_is_blackjaxs_and_its_energy_overflows_to_plus_infinity_alone():
+    from blackjax.mcmc.metrics import gaussian_euclidean
+
+    covariance = jnp.asarray([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    ours, theirs = metric.for_nuts(metric.root(covariance)), gaussian_euclidean(covariance)
+    p, q, key = jnp.asarray(rng.normal(size=3)), jnp.asarray(rng.normal(size=3)), jax.random.PRNGKey(1)
+    assert ours.kinetic_energy(p) == pytest.approx(float(theirs.kinetic_energy(p)))
+    assert ours.check_turning(p, q, p + q) == theirs.check_turning(p, q, p + q)
+    np.testing.assert_allclose(ours.sample_momentum(key, p), theirs.sample_momentum(key, p), rtol=1e-12)
+    star = jnp.eye(4).at[0, 1:].set(0.57).at[1:, 0].set(0.57)
+    huge = 1.73e154 * jnp.asarray([-0.9, 1.0, 1.0, 1.0])  # one term of p . C p is below zero, and the first beyond what a number holds
+    assert np.isneginf(gaussian_euclidean(star).kinetic_energy(huge))
+    assert np.isposinf(metric.for_nuts(metric.root(star)).kinetic_energy(huge))
 
 
 def test_a_window_is_shrunk_to_the_identity():
