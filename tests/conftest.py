@@ -13,13 +13,12 @@ os.environ.setdefault(
 import jax
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
-import tests.typecheck  # noqa: F401  the hook below finds it by name
+import tests.typecheck
 
 jax.config.update("jax_enable_x64", True)  # also when the environment said otherwise: the tolerances of the tests assume it
 # Rank and dtype promotion stay at JAX's defaults: numpyro's distributions broadcast across ranks by design.
-install_import_hook("pkpd", "tests.typecheck.check")  # every annotation in pkpd is a claim that the tests check
+tests.typecheck.install()  # every annotation in pkpd is a claim that the tests check
 settings.register_profile("pkpd", deadline=None, max_examples=30, derandomize=True)  # jit makes the first example slow, always
 settings.load_profile("pkpd")
 
