@@ -17,6 +17,7 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintPep3119Exception
 
+SIZES = jaxtyping.jaxtyped("context")  # a memory of axis sizes, new each time it is entered
 _beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 
@@ -72,7 +73,7 @@ def _prepare(f: types.FunctionType) -> Callable:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with jaxtyping.jaxtyped("context"):
+        with SIZES:
             return inner(*args, **kwargs)
 
     return call
