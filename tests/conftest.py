@@ -13,21 +13,26 @@ os.environ.setdefault(
 import jax
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
-import tests.typecheck  # noqa: F401  the hook below finds it by name
+import tests.typecheck
 
 jax.config.update("jax_enable_x64", True)  # also when the environment said otherwise: the tolerances of the tests assume it
 # Rank and dtype promotion stay at JAX's defaults: numpyro's distributions broadcast across ranks by design.
-install_import_hook("pkpd", "tests.typecheck.check")  # every annotation in pkpd is a claim that the tests check
-settings.register_profile("pkpd", deadline=None, max_examples=30, derandomize=True)  # jit makes the first example slow, always
-settings.load_profile("pkpd")
+tests.typecheck.install()  # every annotation in pkpd is a claim that the tests check
+for name, examples in (("every day", 12), ("all", 30)):  # the same ones each time, so more of them belong to `make test-all`
+    settings.register_profile(name, deadline=None, max_examples=examples, derandomize=True)  # jit makes the first example slow, always
+settings.load_profile("every day")
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Compiled code is kept in the checkout, so the same model is compiled once for all tests and not again by the next run.
 jax.config.update("jax_compilation_cache_dir", str(ROOT / ".pytest_cache" / "xla"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """More random examples where the slow tests run too."""
+    settings.load_profile("every day" if config.getoption("markexpr") == "not slow" else "all")
 
 
 @pytest.fixture(scope="session")

@@ -71,3 +71,31 @@ def closure(factor: float):
 def takes(task: dict) -> int:
     """Takes the seed out of its task."""
     return task.pop("seed")
+
+
+def sleeps(task: dict) -> int:
+    """Waits, and leaves a line when it has ended."""
+    time.sleep(task["wait"])
+    with Path(task["log"]).open("a", encoding="utf-8") as file:
+        file.write(f"{task['seed']}\n")
+    return task["seed"]
+
+
+def solver_named(task: dict) -> str:
+    """Says what is wrong with a solver's name."""
+    from pkpd import Solver
+
+    return Solver(method=task["method"]).method
+
+
+def cohort(task: dict) -> list[float]:
+    """Bands of a hundred virtual subjects of the task's seed."""
+    import jax
+
+    from pkpd import Population, Solver, bolus, fixed, stream_bands
+    from pkpd.models.classic import one_compartment_iv
+
+    people, once = Population(CL=fixed(3.0, between=0.3), V=fixed(20.0, between=0.2)), bolus((100, "mg"))
+    key, solver = jax.random.fold_in(jax.random.key(5), task["seed"]), Solver(method="closed_form")
+    bands = stream_bands(one_compartment_iv, once, people, times=[1, 8], n_subjects=100, key=key, solver=solver, progress=False)
+    return bands.values.ravel().tolist()

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd import Solver
+from pkpd.inference.arrow import positions
 from pkpd.inference.geometry import find_geometry
 from pkpd.inference.space import Space
 
@@ -42,7 +43,7 @@ def main() -> None:
     problem = flagship()
     mesh = problem.solver.mesh_growth
     at = find_geometry(Space(replace(problem, solver=Solver(method="cascade", mesh_growth=mesh))), lambda _: None)
-    points = at.mode + np.random.default_rng(0).standard_normal((DRAWS, len(at.mode))) @ np.asarray(at.factor).T
+    points = positions(at.mode, at.factor, np.random.default_rng(0).standard_normal((DRAWS, len(at.mode))))
     exact, _ = gradients(problem, Solver(method="tsit5", rtol=1e-10, atol=1e-12), at.weights, points)
     rows = []
     for method in METHODS:

@@ -21,6 +21,7 @@ from pkpd.approximate.posterior_surface import PosteriorSurface
 from pkpd.approximate.starts import scattered
 from pkpd.approximate.target import Integrated, Target, target_of
 from pkpd.errors import FitError
+from pkpd.inference.arrow import positions
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import find_geometry
 from pkpd.inference.modes import separate_modes
@@ -77,7 +78,7 @@ def _of_all(space: Space, paths: int, draws: int, keys: Any) -> _Made:
     starts = WIDE * np.asarray(jax.random.normal(jax.random.fold_in(keys[0], 1), (paths, space.size)))
     found, laws = _paths(space.problem, target, starts, keys[0])
     v, log_ratio = weighed(target, laws, 2 * draws, keys[1])
-    z = np.asarray(geometry.mode) + v @ np.asarray(geometry.factor).T
+    z = positions(geometry.mode, geometry.factor, v)
     return _Made(z, log_ratio, geometry.weights, f"Paths of all unknowns. {found}", z.reshape(len(laws), -1, z.shape[-1]))
 
 

@@ -17,6 +17,7 @@ from pkpd.approximate.nested import Nested
 from pkpd.approximate.pathfinder import weighed
 from pkpd.approximate.target import Integrated, target_of
 from pkpd.errors import FitError
+from pkpd.inference.arrow import positions
 from pkpd.inference.fit import Fit
 from pkpd.inference.geometry import find_geometry
 from pkpd.inference.problem import FitProblem
@@ -55,7 +56,7 @@ def variational(problem: FitProblem, *, seed: Any, steps: int = 400, draws: int 
         target = target_of(space, geometry)
         ascent = ascend(target, Law(np.zeros(space.size), np.eye(space.size)), steps, keys[0])
         v, log_ratio = weighed(target, [ascent.law], 2 * draws, keys[1])
-        z, centring, what = np.asarray(geometry.mode) + v @ np.asarray(geometry.factor).T, geometry.weights, "all unknowns."
+        z, centring, what = positions(geometry.mode, geometry.factor, v), geometry.weights, "all unknowns."
     else:
         at, whole = descend(surface), Integrated(surface)
         ascent = ascend(whole, Law(at.z, root_of(surface.curvature(at.z, at.carried))), steps, keys[0])

@@ -47,6 +47,9 @@ def run_calibration(
     ranks: Annotated[int, typer.Option("--ranks", help="Thinned draws that each truth is ranked among.")] = 99,
     warmup: Annotated[int, typer.Option("--warmup", help="Warm-up draws of each replicate.")] = 300,
     most: Annotated[int, typer.Option("--most", help="Draws of a replicate at the most.")] = 2000,
+    kernel: Annotated[
+        str, typer.Option("--kernel", help="nuts, or hmc: trajectories of random length, fewer gradients where they suffice.")
+    ] = "nuts",
     false_alarm: Annotated[float, typer.Option("--false-alarm", help="Chance that a right program is called wrong.")] = FALSE_ALARM,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes, else one a core.", show_default=False)] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The problem's quick form.")] = False,
@@ -62,9 +65,21 @@ def run_calibration(
         raise FitError(f"The problem's name '{problem.name}' cannot name a folder. Give one with --out DIR.")
     place = out or Path("build") / f"{problem.name}.calibration"
     processes = (os.cpu_count() or 1) if workers is None else workers
-    again = Again(fitfile.resolve(), quick, Replicates(seed, ranks, warmup, most))
+    again = Again(fitfile.resolve(), quick, Replicates(seed, ranks, warmup, most, kernel=kernel))
     with telling():
-        calibrate(problem, place, n=n, seed=seed, ranks=ranks, warmup=warmup, most=most, workers=processes, make=again, progress=True)
+        calibrate(
+            problem,
+            place,
+            n=n,
+            seed=seed,
+            ranks=ranks,
+            warmup=warmup,
+            most=most,
+            kernel=kernel,
+            workers=processes,
+            make=again,
+            progress=True,
+        )
     raise typer.Exit(conclude(place, false_alarm))
 
 

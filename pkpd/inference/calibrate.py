@@ -120,6 +120,7 @@ def calibrate(
     ranks: int = 99,
     warmup: int = 300,
     most: int = 2000,
+    kernel: str = "nuts",
     false_alarm: float = FALSE_ALARM,
     posterior: FitProblem | None = None,
     workers: int = 1,
@@ -130,9 +131,9 @@ def calibrate(
 
     truth ~ prior, y ~ p(y | truth), draws ~ p(. | y)  =>  the rank of the truth among `ranks` independent draws is uniform on 0 ... `ranks`
 
-    Each study gets one chain of NUTS, whatever the problem's kernel, from its truth on: `warmup` draws to tune and then as many (`most` at the most) as give
-    `ranks` effective ones. Simulated values beyond a row's limit are censored there. Ranked are all population sites, the log-likelihood and the log
-    posterior. Programs compile once.
+    Each study gets one chain of `kernel` ("nuts", or "hmc"), whatever the problem's, from its truth on: `warmup` draws to tune and then as many (`most` at
+    the most) as give `ranks` effective ones. Simulated values beyond a row's limit are censored there. Ranked are all population sites, the log-likelihood
+    and the log posterior. Programs compile once.
 
     `folder` keeps the table after every replicate: the same call goes on from there, a larger `n` adds to it. `posterior` is another problem to sample
     from, to see whether an error in it would be found. `workers` processes share the work, each with the program of `make()`, which can be pickled.
@@ -147,7 +148,7 @@ def calibrate(
         raise FitError(f"calibrate(n={n}): at least 1 replicate is needed; 200 find an error that matters.")
     if workers > 1 and make is None:
         raise FitError(f"calibrate(workers={workers}) needs make=, a function that can be pickled and makes the program in each process.")
-    program = calibration_program(problem, Replicates(seed, ranks, warmup, most), posterior)
+    program = calibration_program(problem, Replicates(seed, ranks, warmup, most, kernel=kernel), posterior)
     told = {} if folder is None else facts(program.problem, program.posterior, program.settings.as_dict())
     kept = None if folder is None else RankTable(folder, told)
     found = {} if kept is None else kept.lines

@@ -13,12 +13,13 @@ import numpy as np
 from numpyro import handlers
 from numpyro.infer.util import potential_energy
 
-from pkpd.errors import FitError
+from pkpd.errors import FitError, choices
 from pkpd.inference.calibrate_law import Limited, Simulated, replicate_model, study
 from pkpd.inference.centring import chosen
 from pkpd.inference.geometry import raw_site
-from pkpd.inference.nuts import CHUNK, build, refresh
+from pkpd.inference.nuts import CHUNK
 from pkpd.inference.problem import FitProblem
+from pkpd.inference.sample import KINDS
 from pkpd.inference.space import Space
 
 QUANTITIES = ("log_likelihood", "log_posterior")
@@ -26,22 +27,35 @@ QUANTITIES = ("log_likelihood", "log_posterior")
 
 @dataclass(frozen=True)
 class Replicates:
-    """How each replicate is sampled: `ranks` thinned draws after `warmup`, from a chain of at most `most`; `seed` is that of the whole calibration."""
+    """How each replicate is sampled: `ranks` thinned draws after `warmup`, from a chain of at most `most`; `seed` is that of the whole calibration.
+
+    `kernel` is "nuts" or "hmc"; `target_accept` None stands for 0.9 and 0.8.
+    """
 
     seed: int = 1
     ranks: int = 99
     warmup: int = 300
     most: int = 2000
-    target_accept: float = 0.9
+    target_accept: float | None = None
     max_tree_depth: int = 8
+    kernel: str = "nuts"
 
     def __post_init__(self) -> None:
         for name, least in (("ranks", 9), ("warmup", CHUNK), ("most", self.ranks)):
             if getattr(self, name) < least:
                 raise FitError(f"calibrate({name}={getattr(self, name)}): at least {least} is needed.")
 
+        if self.kernel not in KINDS:
+            raise FitError(f"calibrate(kernel={self.kernel!r}) is not known. {choices(str(self.kernel), KINDS)}")
+
+    @property
+    def acceptance(self) -> float:
+        return self.target_accept if self.target_accept is not None else {"nuts": 0.9, "hmc": 0.8}[self.kernel]
+
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As a folder keeps it; without the kernel where it is NUTS, as folders of before."""
+        found = asdict(self) | {"target_accept": self.acceptance}
+        return {k: v for k, v in found.items() if (k, v) != ("kernel", "nuts")}
 
 
 class Frame(NamedTuple):
@@ -118,7 +132,7 @@ class Program:
     def _built(self, frame: Frame, data: Simulated) -> Any:
         """The sampler's steps; traced within a larger program, where frame and rows stay arguments."""
         log_density = lambda u: -self.potential(frame.centre + frame.factor @ u, frame.weights, data)  # noqa: E731
-        return build(log_density, self.settings.target_accept, self.settings.max_tree_depth)
+        return KINDS[self.settings.kernel].build(log_density, self.settings.acceptance, self.settings.max_tree_depth)
 
     @cached_property
     def begin(self) -> Any:
@@ -132,7 +146,7 @@ class Program:
 
     @cached_property
     def refresh(self) -> Any:
-        return jax.jit(refresh)
+        return jax.jit(KINDS[self.settings.kernel].refresh)
 
     @cached_property
     def measure(self) -> Any:

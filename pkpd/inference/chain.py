@@ -16,6 +16,8 @@ from pkpd.inference.geometry import Geometry
 from pkpd.inference.nuts import CHUNK, Info
 from pkpd.inference.problem import Sampler
 
+INTERRUPTED = "Interrupted: finishing the current chunk and keeping the draws made so far."
+
 
 @dataclass(eq=False)
 class Done:
@@ -39,12 +41,11 @@ class Chain:
     checkpoint: Checkpoint | None = None
 
     def run(self, number: int, key: Any, device: Any) -> Done:
-        schedule = [*warmup_chunks(self.sampler.warmup), *[(False, False)] * -(-self.sampler.draws // CHUNK)]
         begin, advance, refresh = self.kernel.at(self.geometry, device)
-        first, walk, done = self._start(number, begin, key, device)
+        first, walk, done = self.start(number, begin, key, device)
         last, wait = time.monotonic(), EVERY
         at = first
-        for adapt, renew in schedule[first:]:
+        for adapt, renew in self.schedule[first:]:
             if self.stop.is_set():
                 break
             walk, info = self._chunk(advance, walk, adapt)
@@ -53,13 +54,18 @@ class Chain:
             walk = refresh(walk) if renew else walk
             at += 1
             if self.checkpoint is not None and time.monotonic() - last > wait:
-                last, wait = self._keep(number, at, walk, done)
+                last, wait = self.keep(number, at, walk, done)
         if self.checkpoint is not None and at > first:
-            self._keep(number, at, walk, done)
+            self.keep(number, at, walk, done)
         done.step = float(np.exp(walk.log_step_mean))
         return done
 
-    def _start(self, number: int, begin: Callable, key: Any, device: Any) -> tuple[int, Any, Done]:
+    @property
+    def schedule(self) -> list[tuple[bool, bool]]:
+        """(adapt, refresh the metric after) of every chunk."""
+        return [*warmup_chunks(self.sampler.warmup), *[(False, False)] * -(-self.sampler.draws // CHUNK)]
+
+    def start(self, number: int, begin: Callable, key: Any, device: Any) -> tuple[int, Any, Done]:
         """Chunks done, the walk there, and its draws."""
         start, walk_key = jax.random.split(jax.device_put(key, device))
         walk = begin(walk_key, 0.5 * jax.random.normal(start, (self.kernel.size,)))
@@ -71,7 +77,7 @@ class Chain:
             self.bar.update(kept.done * CHUNK)
         return kept.done, walk, Done([kept.rows] if kept.rows else [], divergent=kept.divergent)
 
-    def _keep(self, number: int, at: int, walk: Any, done: Done) -> tuple[float, float]:
+    def keep(self, number: int, at: int, walk: Any, done: Done) -> tuple[float, float]:
         """Write the state; the next one comes no sooner than twenty times as long as this took."""
         began = time.monotonic()
         assert self.checkpoint is not None

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pkpd.inference.arrow import Arrow, Blocks
 from pkpd.inference.geometry import Geometry
 
 log = logging.getLogger("pkpd")
@@ -75,15 +76,18 @@ class Checkpoint:
         weights = {n.removeprefix("weight:"): jnp.asarray(v) for n, v in found.items() if n.startswith("weight:")}
         return Geometry(
             jnp.asarray(found["mode"]),
-            jnp.asarray(found["factor"]),
+            _one_or(Arrow, found, "factor"),
             weights,
             float(found["potential"]),
-            jnp.asarray(found["information"]),
+            _one_or(Blocks, found, "information"),
             str(found.get("place", Geometry.place)),  # checkpoints of before have none
         )
 
     def keep_geometry(self, geometry: Geometry, name: str = GEOMETRY) -> None:
-        values = {k: np.asarray(getattr(geometry, k)) for k in ("mode", "factor", "potential", "information", "place")}
+        values = {k: np.asarray(getattr(geometry, k)) for k in ("mode", "potential", "place")}
+        for k in ("factor", "information"):
+            part = getattr(geometry, k)
+            values |= {f"{k}:{n}": np.asarray(v) for n, v in part._asdict().items()} if isinstance(part, tuple) else {k: np.asarray(part)}
         _save(self.folder / name, values | {f"weight:{n}": np.asarray(w) for n, w in geometry.weights.items()})
 
     def chain(self, number: int) -> Kept | None:
@@ -119,6 +123,11 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
         return None
     with np.load(path, allow_pickle=False) as stored:
         return {n: stored[n] for n in stored.files}
+
+
+def _one_or(kind: Any, found: Mapping[str, np.ndarray], word: str) -> Any:
+    """One matrix, or the parts of an arrow."""
+    return jnp.asarray(found[word]) if word in found else kind(*(jnp.asarray(found[f"{word}:{n}"]) for n in kind._fields))
 
 
 def _several(found: Mapping[str, np.ndarray], word: str) -> list[np.ndarray]:

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 
 from pkpd.errors import FitError
+from pkpd.inference.arrow import LARGE, Blocks, arrow, clipped, layout
 from pkpd.inference.centring import chosen
 from pkpd.inference.joint import curvature
 from pkpd.inference.recentre import recentred
@@ -29,7 +30,10 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Where u = 0 stands z[D], factor L[D, D] with L L' = inverse information, the centring weights used [N], -log density there, and what place it is."""
+    """Where u = 0 stands z[D], factor L with L L' = inverse information, the centring weights used [N], -log density there, and what place it is.
+
+    Factor and information are [D, D], or an `Arrow` and `Blocks` where there are many coordinates.
+    """
 
     mode: Any
     factor: Any
@@ -61,24 +65,25 @@ def geometry_at(space: Space, z: Any, weights: Mapping[str, Any], place: str) ->
 
 def _there(tools: _Tools, z: Any, value: float, weights: dict[str, Any]) -> Geometry:
     info = tools.information(z, weights)
-    factor = np.linalg.inv(np.linalg.cholesky(np.asarray(info))).T if np.all(np.isfinite(info)) else np.full(np.shape(info), np.nan)
-    if not (np.isfinite(value) and np.all(np.isfinite(factor))):
+    factor = tools.factor(info) if all(np.all(np.isfinite(x)) for x in jax.tree.leaves(info)) else None
+    if factor is None or not (np.isfinite(value) and all(np.all(np.isfinite(x)) for x in jax.tree.leaves(factor))):
         raise FitError(
             f"{tools.space.problem.name}: the density or the information of the rows is not finite where the sampler would start."
         )
-    return Geometry(z, jnp.asarray(factor), weights, value, info)
+    return Geometry(z, factor, weights, value, info)
 
 
 class _Tools:
     """Compiled once: value and gradient, information, data information."""
 
     def __init__(self, space: Space):
-        self.space = space
+        self.space, self.layout = space, layout(space)
+        self.large = self.layout.size >= LARGE
         self.held = jnp.asarray(space.held)
-        self.common = np.flatnonzero([not of_subjects(n) for n in space.labels()])
+        self.subject = space.problem.cohort.observations["subject"].to_numpy(int)[space.problem.rows.index]
         self.value_grad = jax.jit(jax.value_and_grad(space.potential))
         self.data = jax.jit(self._with_summaries if space.problem.summaries else self._data)
-        self._prior_curvature = jax.jit(jax.hessian(space.prior))
+        self._prior_curvature = jax.jit(self._prior)
 
     @classmethod
     def of(cls, space: Space) -> _Tools:
@@ -87,29 +92,61 @@ class _Tools:
             space.__dict__["_tools"] = cls(space)
         return space.__dict__["_tools"]
 
-    def _with_summaries(self, z: Any, weights: Mapping[str, Any]) -> Any:
+    def _with_summaries(self, z: Any, weights: Mapping[str, Any]) -> Blocks:
         """The rows' information and the summaries'."""
-        return self._data(z, weights) + curvature(self.space.summaries, z, self.common)
+        found, at = self._data(z, weights), np.flatnonzero([not of_subjects(n) for n in self.space.labels()])
+        shared = curvature(self.space.summaries, z, at)[np.ix_(self.layout.common, self.layout.common)]
+        return found._replace(common=found.common + shared)
 
-    def _data(self, z: Any, weights: Mapping[str, Any]) -> Any:
+    def _data(self, z: Any, weights: Mapping[str, Any]) -> Blocks:
         """J' W J of the rows; where laws are not normal, the scores' outer product (its expectation is the Fisher information too)."""
         if not self.space.problem.plain:
-            _, scores = _columns(lambda x: self.space.terms(x, weights), z)
-            return scores @ scores.T
+            _, scores = _columns(lambda x: self.space.terms(x, weights), z, self.layout.directions)
+            return self._outer(scores, jnp.ones(scores.shape[1]))
         rows = self.space.problem.rows
-        (mean, sd), jac = _columns(lambda x: self.space.rows(x, weights), z)
+        (mean, sd), jac = _columns(lambda x: self.space.rows(x, weights), z, self.layout.directions)
         fn = self.space.trace_at(z, weights)["dv"]["fn"]
         score = lambda m: type(fn)(m, sd, rows.logs, rows.cens, rows.lower).log_prob(jnp.asarray(rows.dv))  # noqa: E731
         slope = lambda m: jax.jvp(score, (m,), (jnp.ones_like(m),))[1]  # noqa: E731
         curvature = jnp.maximum(-jax.jvp(slope, (mean,), (jnp.ones_like(mean),))[1], 0.0)
         exact = jnp.asarray(rows.cens == 0)
-        j_mean, j_log_sd = jac[0], jac[1] / sd
-        return (j_mean * curvature) @ j_mean.T + (j_log_sd * jnp.where(exact, 2.0, 0.0)) @ j_log_sd.T
+        of_mean, of_sd = self._outer(jac[0], curvature), self._outer(jac[1] / sd, jnp.where(exact, 2.0, 0.0))
+        return jax.tree.map(jnp.add, of_mean, of_sd)
+
+    def _outer(self, jac: Any, weight: Any) -> Blocks:
+        """sum over rows of weight J J', from the directions' derivatives [K + q, rows]; each row has its own subject's."""
+        k, n = len(self.layout.common), len(self.layout.own)
+        common, own = jac[:k], jac[k:]
+        summed = lambda x, y: jax.ops.segment_sum(jnp.einsum("jr,kr->rjk", weight * x, y), self.subject, n)  # noqa: E731
+        return Blocks((weight * common) @ common.T, summed(own, common), summed(own, own))
+
+    def _prior(self, z: Any, weights: Mapping[str, Any]) -> Blocks:
+        """The prior's curvature, by Hessian-vector products in the same directions."""
+        slope, k, at = jax.grad(lambda x: self.space.prior(x, weights)), len(self.layout.common), self.layout
+        _, columns = _columns(slope, z, at.directions)
+        return Blocks(columns[:k][:, at.common], jnp.moveaxis(columns[:k][:, at.own], 0, -1), jnp.moveaxis(columns[k:][:, at.own], 0, -1))
 
     def information(self, z: Any, weights: Mapping[str, Any]) -> Any:
-        curvature = self._prior_curvature(z, weights)
-        values, vectors = jnp.linalg.eigh(0.5 * (curvature + curvature.T))
-        return self.data(z, weights) + (vectors * jnp.clip(jnp.abs(values), 0.25)) @ vectors.T
+        """[D, D], or blocks of it where it is large; the prior's part by size where it curves the wrong way."""
+        data, prior = (Blocks(*map(np.asarray, f(z, weights))) for f in (self.data, self._prior_curvature))
+        if self.large:
+            return data + prior._replace(own=_finite(clipped, prior.own))
+        return data.dense(self.layout) + _finite(clipped, prior.dense(self.layout))
+
+    def factor(self, information: Any) -> Any:
+        """L of the inverse information L L'; raises `LinAlgError`, or is not finite, where there is none."""
+        if self.large:
+            return arrow(information, self.layout)
+        return jnp.asarray(np.linalg.inv(np.linalg.cholesky(np.asarray(information))).T)
+
+    def solve(self, information: Any, gradient: np.ndarray) -> np.ndarray:
+        """The Gauss-Newton direction, spreads held."""
+        free = ~np.asarray(self.held)
+        if self.large:
+            return information.solve(gradient, free, self.layout)
+        direction = np.zeros(len(gradient))
+        direction[free] = np.linalg.solve(information[np.ix_(free, free)], gradient[free])
+        return direction
 
     def _omega(self, sites: Mapping[str, Any], name: str) -> Any:
         return sites.get(f"omega_{name}", self.space.problem.population.parameters[name].between)
@@ -123,10 +160,15 @@ def raw_site(space: Space, name: str) -> tuple[str, tuple]:
     return f"raw_{name}", (slice(None),)
 
 
-def _columns(function: Callable, z: Any) -> tuple[Any, Any]:
-    """Value and Jacobian rows [D, rows] by forward mode, one direction after another to bound memory."""
-    d = z.shape[0]
-    basis = jnp.eye(d + -d % 8)[:, :d]  # whole batches: a remainder would be compiled a second time
+def _finite(function: Callable, x: np.ndarray) -> np.ndarray:
+    """`function` of x, or NaN where x is not finite."""
+    return function(x) if np.all(np.isfinite(x)) else np.full(np.shape(x), np.nan)
+
+
+def _columns(function: Callable, z: Any, directions: np.ndarray) -> tuple[Any, Any]:
+    """Value and derivatives in each direction [directions, rows] by forward mode, a few after another to bound memory."""
+    d = len(directions)
+    basis = jnp.asarray(np.pad(directions, ((0, -d % 8), (0, 0))))  # whole batches: a remainder would be compiled a second time
     tangents = jax.lax.map(lambda v: jax.jvp(function, (z,), (v,))[1], basis, batch_size=8)
     return function(z), jax.tree.map(lambda x: x[:d], tangents)
 
@@ -154,11 +196,8 @@ def _descend(tools: _Tools, z: Any, weights: Mapping[str, Any], report: Report) 
 
 
 def _newton(tools: _Tools, z: Any, value: float, weights: Mapping[str, Any], steps: int) -> tuple[Any, float]:
-    free = np.flatnonzero(~np.asarray(tools.held))
     for _ in range(steps):
-        info, grad = np.asarray(tools.information(z, weights)), np.asarray(tools.value_grad(z, weights)[1])
-        direction = np.zeros(len(grad))
-        direction[free] = np.linalg.solve(info[np.ix_(free, free)], grad[free])
+        direction = tools.solve(tools.information(z, weights), np.asarray(tools.value_grad(z, weights)[1]))
         trial, new = _search(tools, z, direction, value, weights)
         gained = value - new
         z, value = trial, new
@@ -180,7 +219,7 @@ def _search(tools: _Tools, z: Any, direction: np.ndarray, value: float, weights:
 
 def _weights(space: Space, tools: _Tools, z: Any, weights: Mapping[str, Any]) -> dict[str, Any]:
     """w = I / (I + 1/omega^2) [N], I the information of the rows on a subject's own parameter: 1 where data speak, 0 where only the prior does."""
-    diagonal = np.diag(np.asarray(tools.data(z, weights)))
+    diagonal = Blocks(*map(np.asarray, tools.data(z, weights))).diagonal(tools.layout)
     labels, sites = np.array(space.labels()), space.constrain(z)
     parameters = space.problem.population.parameters
     found = {}

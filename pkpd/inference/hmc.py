@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from pkpd.inference import nuts
-from pkpd.inference.nuts import CHUNK, Info, Walk, average, moments, walk_from
+from pkpd.inference.metric import times, transposed
+from pkpd.inference.nuts import CHUNK, Info, Walk, average, moments, refresh, walk_from
 
 LENGTH = 2.25
 """Mean length of a trajectory, in the coordinates of the metric."""
@@ -31,11 +31,14 @@ class State(NamedTuple):
 
     position: Any
     logdensity: Any
-    gradient: Any
+    logdensity_grad: Any
 
 
-def build(log_density: Callable, target_accept: float, max_depth: int) -> tuple[Callable, Callable, Callable]:
-    """begin(key, u) -> Walk; advance(walk, adapt) -> (Walk, Info) over CHUNK draws; refresh(walk). A trajectory has at most 2^max_depth - 1 steps."""
+def build(log_density: Callable, target_accept: float, max_depth: int, common: int | None = None) -> tuple[Callable, Callable, Callable]:
+    """begin(key, u) -> Walk; advance(walk, adapt) -> (Walk, Info) over CHUNK draws; refresh(walk); `common` as in `nuts`.
+
+    A trajectory has at most 2^max_depth - 1 steps.
+    """
     value_grad, most = jax.value_and_grad(log_density), 2**max_depth - 1
 
     def one(carry: tuple[Walk, Any], _: Any) -> tuple[tuple[Walk, Any], Info]:
@@ -44,41 +47,36 @@ def build(log_density: Callable, target_accept: float, max_depth: int) -> tuple[
         step = jnp.where(adapt, jnp.exp(walk.log_step), jnp.exp(walk.log_step_mean))
         state, energy, n, error = _trajectory(value_grad, walk.state, walk.metric, step, most, keys)
         acceptance = jnp.exp(jnp.minimum(-error, 0.0))
-        kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR)
+        kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR, jnp.isinf(error))
         moved = walk._replace(state=state, key=key)
-        tuned = moments(average(moved, acceptance, target_accept), state.position)
-        return (jax.tree.map(lambda a, b: jnp.where(adapt, a, b), tuned, moved), adapt), kept
+        tuned = lambda w: moments(average(w, acceptance, target_accept), state.position)  # noqa: E731
+        return (jax.lax.cond(adapt, tuned, lambda w: w, moved), adapt), kept
 
     def advance(walk: Walk, adapt: Any) -> tuple[Walk, Info]:
         (walk, _), info = jax.lax.scan(one, (walk, adapt), None, length=CHUNK)
         return walk, info
 
-    begin = jax.jit(lambda key, u: walk_from(State(u, *value_grad(u)), key))
+    begin = jax.jit(lambda key, u: walk_from(State(u, *value_grad(u)), key, common))
     return begin, jax.jit(advance), jax.jit(refresh)
 
 
-def _trajectory(value_grad: Callable, state: State, root: Any, step: Any, most: int, keys: Any) -> tuple[State, Any, Any, Any]:
-    """The next state, its energy, the steps taken, and the error of the energy at the end; root R [D, D], covariance R R'."""
+def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int, keys: Any) -> tuple[State, Any, Any, Any]:
+    """The next state, its energy, the steps taken, and the error of the energy at the end; r is the root R, covariance R R'."""
     momentum = jax.random.normal(keys[0], state.position.shape)
     length = 2.0 * LENGTH * jax.random.uniform(keys[1])
     n = jnp.clip(jnp.ceil(length / step), 1, most).astype(int)
 
-    def leap(_: Any, at: tuple[State, Any]) -> tuple[State, Any]:
-        now, p = at
-        p = p + 0.5 * step * (root.T @ now.gradient)
-        u = now.position + step * (root @ p)
+    def leap(_: Any, at: tuple[State, Any, Any]) -> tuple[State, Any, Any]:
+        now, p, force = at
+        p = p + 0.5 * step * force
+        u = now.position + step * times(r, p)
         there = State(u, *value_grad(u))
-        return there, p + 0.5 * step * (root.T @ there.gradient)
+        force = transposed(r, there.logdensity_grad)
+        return there, p + 0.5 * step * force, force
 
-    end, last = jax.lax.fori_loop(0, n, leap, (state, momentum))
+    end, last, _ = jax.lax.fori_loop(0, n, leap, (state, momentum, transposed(r, state.logdensity_grad)))
     before, after = 0.5 * momentum @ momentum - state.logdensity, 0.5 * last @ last - end.logdensity
     error = jnp.nan_to_num(after - before, nan=jnp.inf, posinf=jnp.inf)  # no density there: refused, and diverged
     taken = -jnp.log(jax.random.uniform(keys[2])) > error
     state = jax.tree.map(lambda new, old: jnp.where(taken, new, old), end, state)
     return state, jnp.where(taken, after, before), n, error
-
-
-def refresh(walk: Walk) -> Walk:
-    """Take the window's covariance, shrunk as in `nuts`, by its root."""
-    walk = nuts.refresh(walk)
-    return walk._replace(metric=jnp.linalg.cholesky(walk.metric))

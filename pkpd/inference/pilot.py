@@ -41,10 +41,9 @@ def run_pilot(
     if found is None:
         report("pilot: its draws give no finite metric; the rest of the warm-up goes on in the coordinates of the mode")
         return geometry
-    report(
-        f"pilot: {draws.z.shape[0]} x {draws.z.shape[1]} draws, {int(draws.stats['diverging'].sum())} diverged; -log density {found.potential:.2f}"
-    )
-    return found
+    told = f"{draws.z.shape[0]} x {draws.z.shape[1]} draws, {int(draws.stats['diverging'].sum())} diverged"
+    report(f"pilot: {told}; -log density {found.potential:.2f}")
+    return replace(found, place=f"{found.place} ({told})")
 
 
 PILOT = 1_000_003

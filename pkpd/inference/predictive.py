@@ -20,6 +20,7 @@ from pkpd.inference.problem import FitProblem
 from pkpd.model import Predictor
 from pkpd.population.mixture import drawn_kind, settled
 from pkpd.population.shrink import of_subjects
+from pkpd.solve.devices import Devices, over_devices
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +109,16 @@ def grid_predictor(problem: FitProblem, doses: pd.DataFrame, times: np.ndarray, 
     )
 
 
-def over_draws(function: Any, sites: Mapping[str, np.ndarray], keys: Any, batch: int | None = 4) -> Any:
+def over_draws(function: Any, sites: Mapping[str, np.ndarray], keys: Any, batch: int | None = 4, devices: Devices = ()) -> Any:
     """Apply `function(sites, key)` to each draw of flattened sites [S, ...], compiled once; `batch` draws together, or (None) one after another.
 
-    The draws are padded to whole batches with copies of the first: a remainder would be compiled a second time.
+    Draws are shared among `devices` (none: where JAX computes). They are padded to whole batches, as many on each device, with copies of the first: a
+    remainder would be compiled a second time.
     """
-    total = len(keys)
-    index = np.concatenate([np.arange(total), np.zeros(-total % (batch or 1), int)])
-    run = jax.jit(lambda s, k: jax.lax.map(lambda x: function(*x), (s, k), batch_size=batch))
+    total, together = len(keys), (batch or 1) * max(1, len(devices))
+    index = np.concatenate([np.arange(total), np.zeros(-total % together, int)])
+    every = lambda s, k: jax.lax.map(lambda x: function(*x), (s, k), batch_size=batch)  # noqa: E731
+    run = over_devices(every, devices) if devices else jax.jit(every)
     out = run({k: jnp.asarray(v)[index] for k, v in sites.items()}, keys[index])
     return jax.tree.map(lambda x: np.asarray(x)[:total], out)
 

@@ -38,6 +38,8 @@ class Sampler:
 
     `kernel` is "nuts", or "hmc" with trajectories of random length and no tree (at most 2^max_tree_depth - 1 steps each).
 
+    `together` walks all chains in one program, as an accelerator wants it; None stands for that on an accelerator, and for a thread a chain on a CPU.
+
     `quality` "draft" is an approximation in place of NUTS (`laplace`), "standard" these settings as they are, "final" a finer solver, longer chains, and more
     draws until 1000 are effective.
 
@@ -52,6 +54,7 @@ class Sampler:
     max_tree_depth: int = 8
     quality: str = "standard"
     kernel: str = "nuts"
+    together: Any = None
 
     def __post_init__(self) -> None:
         checked_quality(self.quality)
@@ -60,6 +63,8 @@ class Sampler:
         for name in ("chains", "draws", "warmup", "max_tree_depth"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise FitError(f"Sampler({name}={getattr(self, name)!r}): a whole number of at least 1 is needed.")
+        if self.together not in (None, True, False):
+            raise FitError(f"Sampler(together={self.together!r}): True, False or None is needed.")
         if not 0 < self.target_accept < 1:
             raise FitError(f"Sampler(target_accept={self.target_accept}): a number between 0 and 1 is needed.")
 

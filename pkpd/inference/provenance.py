@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pkpd.inference.nuts import Info
 from pkpd.inference.problem import FitProblem, Sampler
 
 PACKAGES = ("pkpd-jax", "jax", "jaxlib", "numpyro", "blackjax", "diffrax", "optax", "arviz", "numpy", "scipy", "xarray", "pandas")
@@ -34,9 +35,9 @@ def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, An
 
 
 def _told(sampler: Sampler) -> dict[str, Any]:
-    """Its fields; quality and kernel only where they are not the usual ones, so that unfinished fits of before them go on."""
-    usual = {"quality": "standard", "kernel": "nuts"}
-    return {k: v for k, v in asdict(sampler).items() if usual.get(k) != v}
+    """Its fields; those that came later only where they are not the usual ones, so that unfinished fits of before them go on."""
+    usual = {"quality": "standard", "kernel": "nuts", "together": None}
+    return {k: v for k, v in asdict(sampler).items() if k not in usual or usual[k] != v}
 
 
 def versions() -> dict[str, Any]:
@@ -58,7 +59,8 @@ def facts(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, Any]:
     told = provenance(problem, sampler, seed)
     told["solver"].pop("reason")
     told["sampler"].pop("draws")
-    return {k: told[k] for k in ("name", "seed", "sampler", "solver", "model", "data", "versions", "machine")}
+    told["kept of a draw"] = list(Info._fields)  # an unfinished fit that kept other things cannot go on
+    return {k: told[k] for k in ("name", "seed", "sampler", "solver", "model", "data", "versions", "machine", "kept of a draw")}
 
 
 def _instructions() -> list[str]:

@@ -64,7 +64,12 @@ def _sampling(geometry: Geometry, draws: Draws) -> list[str]:
 def _failures(draws: Draws, approximation: Approximation | None) -> dict[str, int]:
     if approximation is not None:
         return {"draws without a finite density": approximation.failed}
-    return {"warm-up divergences": draws.warmup_divergences, "sampling divergences": int(draws.stats["diverging"].sum())}
+    count = lambda name: int(draws.stats[name].sum())  # noqa: E731
+    return {
+        "warm-up divergences": draws.warmup_divergences,
+        "sampling divergences": count("diverging"),
+        "of these, where equations could not be solved": count("failed_solve"),
+    }
 
 
 def _sampled(problem: FitProblem) -> list[dict[str, Any]]:

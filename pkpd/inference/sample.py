@@ -17,7 +17,9 @@ from tqdm import tqdm
 
 from pkpd.errors import FitError
 from pkpd.inference import hmc, nuts
-from pkpd.inference.chain import Chain, Done
+from pkpd.inference.arrow import positions, split_at
+from pkpd.inference.chain import INTERRUPTED, Chain, Done
+from pkpd.inference.chains_together import run_together
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.problem import Sampler
@@ -25,7 +27,7 @@ from pkpd.inference.problem import Sampler
 log = logging.getLogger("pkpd")
 
 KINDS = {"nuts": nuts, "hmc": hmc}
-FIELDS = ("potential", "energy", "n_steps", "acceptance_rate", "diverging")
+FIELDS = ("potential", "energy", "n_steps", "acceptance_rate", "diverging", "failed_solve")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +48,22 @@ class Kernel:
     def __init__(self, space: Any, sampler: Sampler):
         def built(frame: Frame) -> tuple[Callable, Callable, Callable]:
             log_density = lambda u: -space.potential(frame.mode + frame.factor @ u, frame.weights)  # noqa: E731
-            return kind.build(log_density, sampler.target_accept, sampler.max_tree_depth)
+            return kind.build(log_density, sampler.target_accept, sampler.max_tree_depth, common)
 
-        kind = KINDS[sampler.kernel]
+        kind, common = KINDS[sampler.kernel], split_at(space)
         self.space, self.size, self.refresh = space, space.size, jax.jit(kind.refresh)
         self.begin = jax.jit(lambda frame, key, u: built(frame)[0](key, u))
         self.advance = jax.jit(lambda frame, walk, adapt: built(frame)[1](walk, adapt))
+        self.advance_all = jax.jit(lambda frame, walks, adapt: jax.vmap(lambda w: built(frame)[1](w, adapt))(walks))
 
     def at(self, geometry: Geometry, device: Any) -> tuple[Callable, Callable, Callable]:
         """begin, advance and refresh in the coordinates of a geometry, on a device."""
         frame = jax.device_put(Frame(geometry.mode, geometry.factor, geometry.weights), device)
         return partial(self.begin, frame), partial(self.advance, frame), self.refresh
+
+    def all_at(self, geometry: Geometry, device: Any) -> Callable:
+        """advance of walks stacked along their first axis."""
+        return partial(self.advance_all, jax.device_put(Frame(geometry.mode, geometry.factor, geometry.weights), device))
 
 
 class Frame(NamedTuple):
@@ -78,26 +85,31 @@ def run_nuts(
 ) -> Draws:
     """Chains of NUTS; the step and a dense refinement of the metric adapt during warm-up.
 
-    Chains take the devices in turn; one CPU device runs one chain at a time, so the command line makes one device a core.
-    Ctrl-C stops after the current chunk and keeps what was drawn; with a checkpoint a later call goes on from there.
+    On a CPU chains take the devices in turn; one device runs one chain at a time, so the command line makes one device a core. On an accelerator they
+    walk in one program. Ctrl-C stops after the current chunk and keeps what was drawn; with a checkpoint a later call goes on from there.
     The same seed gives the same draws whatever the number of threads.
     """
     keys = jax.random.split(jax.random.PRNGKey(seed), sampler.chains)
     total = sampler.warmup + sampler.draws
     stop = threading.Event()
-    workers = min(sampler.chains, os.cpu_count() or 1)
     with _Bar(total=sampler.chains * total, unit="draw", disable=not progress, desc=name or sampler.kernel.upper(), smoothing=0.05) as bar:
         one = Chain(kernel, geometry, sampler, stop, bar, threading.Lock(), checkpoint)
-        with ThreadPoolExecutor(workers) as pool:
-            devices = jax.local_devices()
-            futures = [pool.submit(one.run, i, key, devices[i % len(devices)]) for i, key in enumerate(keys)]
-            try:
-                chains = [f.result() for f in futures]
-            except KeyboardInterrupt:
-                log.warning("Interrupted: finishing the current chunk and keeping the draws made so far.")
-                stop.set()
-                chains = [f.result() for f in futures]
+        in_one = sampler.together if sampler.together is not None else jax.default_backend() != "cpu"
+        chains = run_together(one, keys) if in_one else _threads(one, keys)
     return _gather(chains, geometry, sampler, stop.is_set(), checkpoint)
+
+
+def _threads(one: Chain, keys: Any) -> list[Done]:
+    """A thread a chain, as many at a time as there are cores."""
+    devices = jax.local_devices()
+    with ThreadPoolExecutor(min(len(keys), os.cpu_count() or 1)) as pool:
+        futures = [pool.submit(one.run, i, key, devices[i % len(devices)]) for i, key in enumerate(keys)]
+        try:
+            return [f.result() for f in futures]
+        except KeyboardInterrupt:
+            log.warning(INTERRUPTED)
+            one.stop.set()
+            return [f.result() for f in futures]
 
 
 class _Bar(tqdm):
@@ -117,7 +129,7 @@ def _gather(chains: list[Done], geometry: Geometry, sampler: Sampler, stopped: b
     columns = [[np.concatenate(x)[: sampler.draws] for x in zip(*c.rows, strict=True)] for c in chains]
     n = min(len(c[0]) for c in columns)
     u, *stats = (np.stack([c[i][:n] for c in columns]) for i in range(len(FIELDS) + 1))
-    z = np.asarray(geometry.mode) + u @ np.asarray(geometry.factor).T
+    z = positions(geometry.mode, geometry.factor, u)
     step, divergent = np.array([c.step for c in chains]), sum(c.divergent for c in chains)
     return Draws(z, dict(zip(FIELDS, stats, strict=True)), step, divergent, stopped, sampler.kernel)
 

@@ -11,7 +11,7 @@ whose raw_i has the least divergence from a normal law,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,41 +28,44 @@ TIE = 1e-6
 """Divergence a subject below which two weights are the same."""
 
 
-def divergence(raw: np.ndarray, a: np.ndarray, log_s: np.ndarray, w: float) -> float:
-    """J of one weight; raw, a [draws, n], log_s [draws, n] or [draws, 1].
+def divergences(phi: np.ndarray, a: np.ndarray, log_s: np.ndarray, grid: Sequence[float]) -> np.ndarray:
+    """J of each weight of a grid; phi, a [draws, n], log_s [draws, n] or [draws, 1].
 
     A spread known exactly leaves nothing to choose between the weights:
 
     >>> x = np.random.default_rng(0).normal(size=(1000, 3))
-    >>> flat = np.zeros((1000, 1))
-    >>> bool(abs(divergence(x, 0 * x, flat, 0.0) - divergence(x, 0 * x, flat, 1.0)) < 1e-12)
+    >>> found = divergences(x, 0 * x, np.zeros((1000, 1)), (0.0, 0.5, 1.0))
+    >>> bool(np.ptp(found) < 1e-12)
     True
     """
-    log_s = np.broadcast_to(log_s, raw.shape)
-    total = 0.0
-    for i in range(raw.shape[1]):
-        columns = np.stack([np.ones(len(raw)), a[:, i], log_s[:, i]], 1)
-        left = raw[:, i] - columns @ np.linalg.lstsq(columns, raw[:, i], rcond=None)[0]
-        total += 0.5 * np.log(np.mean(left**2) + 1e-300) - (w - 1.0) * log_s[:, i].mean()
-    return float(total)
+    log_s = np.broadcast_to(log_s, phi.shape)
+    columns = np.stack([np.ones(phi.shape), a, log_s], -1).transpose(1, 0, 2)  # [n, draws, 3]
+    basis, size, _ = np.linalg.svd(columns, full_matrices=False)
+    basis = basis * (size > 1e-10 * size[:, :1])[:, None, :]  # what is constant already counts once
+
+    def one(w: float) -> float:
+        raw = (w * a + np.exp((w - 1.0) * log_s) * (phi - a)).T[:, :, None]
+        left = raw - basis @ (basis.transpose(0, 2, 1) @ raw)
+        return float((0.5 * np.log(np.mean(left**2, (1, 2)) + 1e-300)).sum() - (w - 1.0) * log_s.mean(0).sum())
+
+    return np.array([one(w) for w in grid])
 
 
 def best_weight(phi: np.ndarray, a: np.ndarray, log_s: np.ndarray, old: float = 1.0) -> float:
     """The weight of the grid with the least divergence; the old one where none is better, as where the spread is known."""
-    at = lambda w: divergence(w * a + np.exp((w - 1.0) * log_s) * (phi - a), a, log_s, w)  # noqa: E731
-    values = [at(w) for w in GRID]
+    *values, before = divergences(phi, a, log_s, (*GRID, old))
     best = int(np.argmin(values))
-    return float(GRID[best]) if at(old) - values[best] > TIE * phi.shape[1] else old
+    return float(GRID[best]) if before - values[best] > TIE * phi.shape[1] else old
 
 
 def settled_weights(space: Space, z: np.ndarray, old: Mapping[str, Any]) -> dict[str, Any]:
     """Weights [N] from draws z [S, D] in coordinates of the old weights: those that are the user's are kept, the rest are one for all subjects."""
     parameters = space.problem.population.parameters
     free = {n for n in old if parameters[n].centred is None and parameters[n].shape is None}
-    names, effects = _effects(space, z, old)
-    found = dict(old)
+    compiled, found = _Compiled.of(space), dict(old)
     for _ in range(2):  # the second time in the order that the weights of the first put the effects in
-        for group, (phi, a, s) in zip(names, effects(found), strict=True):
+        effects = [tuple(map(np.asarray, v)) for v in compiled.effects(z, dict(old), dict(found))]
+        for group, (phi, a, s) in zip(compiled.names, effects, strict=True):
             found |= {n: w for n, w in _chosen(group, phi, a, s, old).items() if n in free}
         found = as_arrays(found, len(space.problem.cohort.subjects))
     return found
@@ -78,20 +81,31 @@ def _chosen(names: tuple[str, ...], phi: np.ndarray, a: np.ndarray, s: np.ndarra
     return {n: best_weight(phi[:, :, j], a[:, :, j], np.log(s[:, :, j]), mean[n]) for j, n in enumerate(names)}
 
 
-def _effects(space: Space, z: np.ndarray, old: Mapping[str, Any]) -> tuple[list[tuple[str, ...]], Callable[[Mapping[str, Any]], list[Any]]]:
-    """The names of each site, and (phi, a, s [S, n, k]) of each as a function of weights: given the effects before each in their order."""
-    names: list[tuple[str, ...]] = []
-    _ = space.latent  # made outside what is compiled
+class _Compiled:
+    """What a pilot's draws are looked at with, compiled once a space; `names` are those of each site, known after the first call of `effects`.
 
-    def one(z: Any, new: Mapping[str, Any]) -> list[Any]:
-        found, n = drawn(space, z, old), len(space.problem.cohort.subjects)
-        names[:] = [d.names for d in found]
-        laws = [PartlyCentred(d.law.m, d.law.omega, d.law.chol, stacked(usable(space, new), d.names, n)) for d in found]
+    effects(z [S, D], old, new): (phi, a, s [S, n, k]) of each site in coordinates `new`, given the effects before each in their order.
+    recentred(z [S, D], old, new): the draws in coordinates `new`.
+    """
+
+    def __init__(self, space: Space):
+        self.space, self.names = space, ()
+        _ = space.latent  # made outside what is compiled
+        self.effects = jax.jit(lambda z, old, new: jax.lax.map(lambda one: self._effects(one, old, new), z))
+        self.recentred = jax.jit(lambda z, old, new: jax.lax.map(lambda one: recentred(space, one, old, new), z))
+
+    @classmethod
+    def of(cls, space: Space) -> _Compiled:
+        """Those of this space, made on first use and kept with it."""
+        if "_settling" not in space.__dict__:
+            space.__dict__["_settling"] = cls(space)
+        return space.__dict__["_settling"]
+
+    def _effects(self, z: Any, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Any]:
+        found, n = drawn(self.space, z, old), len(self.space.problem.cohort.subjects)
+        self.names: tuple[tuple[str, ...], ...] = tuple(d.names for d in found)
+        laws = [PartlyCentred(d.law.m, d.law.omega, d.law.chol, stacked(usable(self.space, new), d.names, n)) for d in found]
         return [(d.phi, *law.conditional(d.phi)) for d, law in zip(found, laws, strict=True)]
-
-    through = jax.jit(lambda x, new: jax.lax.map(lambda one_z: one(one_z, new), x))
-    jax.eval_shape(through, z, dict(old))  # names are known from here on
-    return names, lambda new: [tuple(map(np.asarray, v)) for v in through(z, dict(new))]
 
 
 def settled(space: Space, geometry: Geometry, z: np.ndarray) -> Geometry | None:
@@ -100,8 +114,8 @@ def settled(space: Space, geometry: Geometry, z: np.ndarray) -> Geometry | None:
     A middle by coordinates need be no place of the posterior, a draw is one. None where it has no information to give.
     """
     weights = settled_weights(space, z, geometry.weights)
-    moved = jax.jit(lambda x: jax.lax.map(lambda one: recentred(space, one, geometry.weights, weights), x))(z)
-    moved = np.asarray(moved)[np.isfinite(moved).all(1)]
+    moved = np.asarray(_Compiled.of(space).recentred(z, dict(geometry.weights), weights))
+    moved = moved[np.isfinite(moved).all(1)]
     if not len(moved):
         return None
     away = (moved - np.median(moved, 0)) / (moved.std(0) + 1e-12)

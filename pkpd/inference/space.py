@@ -58,9 +58,9 @@ class Coordinates:
         trace = self.typical_trace(weights)
         return self.flatten({n: trace[n]["value"] for n in self.latent})
 
-    @property
+    @cached_property
     def size(self) -> int:
-        return int(self.start(self.full_weights).shape[0])
+        return int(self.flatten({n: self._trace[n]["value"] for n in self.latent}).shape[0])
 
     def labels(self) -> list[str]:
         """The site each coordinate belongs to."""

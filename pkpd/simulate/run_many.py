@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.errors import PkpdError
+from pkpd.simulate.on_cluster import at_task, over_cluster
 from pkpd.simulate.task_identity import identity, name_of
 
 log = logging.getLogger("pkpd")
@@ -40,7 +41,7 @@ def run_many(
     with other tasks, another function or one that holds other values (`functools.partial`, an instance, a closure) is refused. A function of a module is
     known by its name: after a change of what it does, take another folder. A worker that is killed loses nothing that has ended, and its tasks are given
     out again, up to three times. Returns the results. Raises `PkpdError` for a folder of other tasks, a task that kills every worker, tasks and results
-    that are no JSON; an error in `function` ends the run with that error, results so far kept.
+    that are no JSON; an error in `function` ends the run with that error and a note of the task, results so far kept.
 
     >>> run_many(abs, [-1, 2, -3])
     [1, 2, 3]
@@ -125,22 +126,40 @@ def _whole(path: Path, value: Any) -> None:
 def _results(function: Callable, tasks: Sequence[Any], todo: list[int], executor: Any) -> Iterator[tuple[int, Any]]:
     """(place, result) as they end."""
     if isinstance(executor, str):
-        yield from _dask(function, tasks, todo, executor)
+        yield from over_cluster(function, tasks, todo, executor)
     elif isinstance(executor, Executor):
         yield from _over(executor, function, tasks, todo)
     elif isinstance(executor, bool) or not isinstance(executor, int) or executor < 1:
         raise PkpdError(f"run_many(executor={executor!r}): a number of processes, an Executor, or the address of a dask scheduler.")
     elif executor == 1:
-        yield from ((i, function(copy.deepcopy(tasks[i]))) for i in todo)  # what a function does to its task stays with it, as in a process
+        yield from _here(function, tasks, todo)
     else:
         yield from _processes(function, tasks, todo, executor)
+
+
+def _here(function: Callable, tasks: Sequence[Any], todo: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    for i in todo:
+        task = copy.deepcopy(tasks[i])  # what a function does to its task stays with it, as in a process
+        try:
+            result = function(task)
+        except Exception as error:
+            at_task(error, i)
+            raise
+        yield i, result
 
 
 def _over(pool: Executor, function: Callable, tasks: Sequence[Any], todo: Sequence[int]) -> Iterator[tuple[int, Any]]:
     futures: dict[Future, int] = {pool.submit(function, copy.deepcopy(tasks[i])): i for i in todo}
     try:
         for f in as_completed(futures):
-            yield futures[f], f.result()
+            try:
+                result = f.result()
+            except BrokenProcessPool:
+                raise
+            except Exception as error:
+                at_task(error, futures[f])
+                raise
+            yield futures[f], result
     except BaseException:
         for f in futures:
             f.cancel()
@@ -178,18 +197,3 @@ def _processes(function: Callable, tasks: Sequence[Any], todo: Sequence[int], wo
 def _pool(workers: int) -> ProcessPoolExecutor:
     quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the first one ends the others
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=signal.signal, initargs=quiet)
-
-
-def _dask(function: Callable, tasks: Sequence[Any], todo: Sequence[int], address: str) -> Iterator[tuple[int, Any]]:
-    """Over the workers of a scheduler, which gives the tasks of a lost worker to others."""
-    try:
-        import distributed  # ty: ignore[import-not-found]
-    except ImportError:
-        raise PkpdError(
-            f"run_many(executor='{address}') needs dask.distributed: pip install 'pkpd-jax[dask]', or give a number of processes."
-        ) from None
-    with distributed.Client(address, set_as_default=False) as client:
-        futures = [client.submit(function, copy.deepcopy(tasks[i]), pure=False, retries=TRIES - 1) for i in todo]
-        place = dict(zip((f.key for f in futures), todo, strict=True))
-        for f in distributed.as_completed(futures):
-            yield place[f.key], f.result()

@@ -28,6 +28,7 @@ from pkpd.simulate.parameters import subject_parameters
 from pkpd.simulate.sketch import Sketch
 from pkpd.solve import Solver, Status
 from pkpd.solve.choose import waiting
+from pkpd.solve.devices import FIRST, LAST, Devices, checked_devices, over_devices, told_devices, useful
 
 log = logging.getLogger("pkpd")
 
@@ -52,6 +53,7 @@ def stream_bands(
     relative_error: float = 0.005,
     chunk: int | None = None,
     solver: Solver | None = None,
+    devices: Any = None,
     progress: bool = True,
 ) -> Bands:
     """Quantiles over `n_subjects` virtual subjects under one regimen, of states and observables at `times` (h), in memory that does not grow with them.
@@ -61,7 +63,8 @@ def stream_bands(
     medians and whose random effects are drawn. Subjects are drawn a thousand at a time, so `key` alone decides who they are: another `chunk` or a
     larger cohort has the same first subjects. `names` picks states and observables (None: all). `covariates` are numbers that hold for every subject.
     `at_dose="before"` reads the trough at the time of a dose. `chunk` subjects are solved together (None: as many as make about two million values);
-    one compiled program serves all. Without a `solver` all cores share the work; machine code is waited for.
+    one compiled program serves all. Without a `solver` all cores share the work of machine code, which is waited for. Otherwise each of `devices` (None:
+    all of the machine; a number of them; some of `jax.devices()`) takes a chunk at a time. The numbers are the same, to rounding.
 
     Each value is counted in a bin, which makes a quantile wrong by at most the share `relative_error` of itself; counts, minimum and maximum are
     exact. A subject who cannot be integrated, or has a value that is no number, is left out, counted and told. Ctrl-C gives the bands of the subjects
@@ -82,10 +85,12 @@ def stream_bands(
     nothing = _nothing(model, wanted, times, quantiles, relative_error)
     lanes = chunk or max(1, min(n_subjects, VALUES // max(1, nothing.mean.size)))
     doses = regimen if isinstance(regimen, Regimen) else Regimen.from_records(regimen, model)
-    step = _step(model, doses, times, covariates or {}, at_dose, solver, lanes, wanted)
-    chunks = _chunks(_subjects(model, draw, _checked_key(key)), n_subjects, lanes)
+    here = checked_devices(devices)
+    step, working = _step(model, doses, times, covariates or {}, at_dose, solver, lanes, wanted, here, -(-n_subjects // lanes))
+    log.info("stream_bands: %s subjects, %s at a time on each of %s.", f"{n_subjects:,}", f"{lanes:,}", told_devices(working))
+    chunks = _chunks(_subjects(model, draw, _checked_key(key)), n_subjects, lanes * len(working))
     with tqdm(total=n_subjects, unit="subject", desc="cohort", disable=not progress, delay=2.0) as bar:
-        return _told(_run(step, chunks, n_subjects, nothing, bar))
+        return _told(_run(step, chunks, n_subjects, lanes, nothing, bar))
 
 
 def _wanted(model: Model, names: Sequence[str] | None) -> tuple[int, ...]:
@@ -176,12 +181,15 @@ def _step(
     solver: Solver | None,
     lanes: int,
     wanted: tuple[int, ...],
-) -> Step:
-    """The compiled function from parameters [lanes] to what is wanted [names x times, lanes] and the status [lanes]."""
+    devices: Devices,
+    chunks: int,
+) -> tuple[Step, Devices]:
+    """The compiled function from parameters to what is wanted [names x times, N] and the status [N], N = lanes x devices; and the devices that work."""
     table = pd.DataFrame({c: np.full(lanes, float(v)) for c, v in covariates.items()}, index=range(lanes))
     bound = design(model, regimen, times, table, "cohort", at_dose=at_dose, solver=waiting(solver or Solver(threads=0))).predictor
-    _ = bound.chosen  # the solver is picked with plain numbers, outside of the traced function
-    return jax.jit(lambda theta: _looks(bound, theta, wanted))
+    chosen = bound.chosen.name  # the solver is picked with plain numbers, outside of the traced function
+    working = useful(devices, chunks, chosen, bound.solver.threads)
+    return over_devices(lambda theta: _looks(bound, theta, wanted), working, (LAST, FIRST)), working
 
 
 def _looks(bound: Predictor, theta: Mapping[str, Any], wanted: tuple[int, ...]) -> tuple[Any, Any]:
@@ -195,19 +203,26 @@ def _looks(bound: Predictor, theta: Mapping[str, Any], wanted: tuple[int, ...]) 
     return values.reshape(-1, values.shape[-1]), status
 
 
-def _run(step: Step, chunks: Iterator[tuple[int, Theta]], n: int, nothing: Bands, bar: Any) -> Bands:
-    """All chunks; while one is solved, the values of the one before are counted."""
+def _run(step: Step, chunks: Iterator[tuple[int, Theta]], n: int, lanes: int, nothing: Bands, bar: Any) -> Bands:
+    """All chunks; while those of one turn are solved, the values of the turn before are counted."""
     done: Future[Bands] = Future()
     done.set_result(nothing)
     with ThreadPoolExecutor(1) as pool:
         try:
             for first, theta in chunks:
                 values, status = jax.block_until_ready(step(theta))
-                done = pool.submit(done.result().add, first + 1, *_real(values, status, n - first))
+                done = pool.submit(_counted, done.result(), first, *_real(values, status, n - first), lanes)
                 bar.update(min(n - first, len(status)))
         except KeyboardInterrupt:
             return _stopped(done.result(), n)
         return done.result()
+
+
+def _counted(bands: Bands, first: int, values: np.ndarray, status: np.ndarray, lanes: int) -> Bands:
+    """With the chunks of one turn, added in the same order on any number of devices."""
+    for i in range(0, len(status), lanes):
+        bands = bands.add(first + i + 1, values[:, i : i + lanes], status[i : i + lanes])
+    return bands
 
 
 def _real(values: Any, status: Any, left: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,8 +24,11 @@ from pkpd.simulate.grid import design
 from pkpd.simulate.measured import Measured, refuse_undrawable
 from pkpd.simulate.overrides import by_arm, check_made, overridden, product_share, with_product
 from pkpd.simulate.virtual import own_subjects, virtual_subjects
+from pkpd.solve.devices import Devices, checked_devices, told_devices, useful
 
+log = logging.getLogger("pkpd")
 DIMS = ("arm", "draw", "subject", "time")
+TOGETHER = 2  # draws solved together
 
 
 def what_if(
@@ -40,6 +44,7 @@ def what_if(
     vary: Sequence[str] = ("parameters", "subjects"),
     overrides: Mapping[str, Any] | None = None,
     product: str | Sequence[str] = (),
+    devices: Any = None,
 ) -> xr.Dataset:
     """Predict every observable under each regimen: an xarray Dataset with dims (arm, draw, subject, time).
 
@@ -51,7 +56,8 @@ def what_if(
     that gives a DataFrame. `n_subjects` (of new subjects) is 100, or all rows of the table; another number than that draws rows with replacement.
     `product` names covariates (a viability, a CAR-positive fraction) by which each subject's amounts are multiplied. `overrides` maps parameters to a
     number in the model's unit or a function of the subject's value, for all arms, or by arm: `{"CL": 2.0, "inhibited": {"CL": lambda x: 0.5 * x}}`; a
-    parameter tied to another one keeps its value.
+    parameter tied to another one keeps its value. Draws are shared among `devices`: all of the machine (None), a number of them, or some of
+    `jax.devices()`; `attrs["devices"]` says how many worked. The numbers are the same, to rounding.
 
     Draws, subjects and random numbers are the same in every arm, so differences between arms are sharp. An observable in classes (binary, ordinal,
     recist) has besides `<observable>_probability` (arm, draw, subject, time, <observable>_class); `theta_<parameter>` (arm, draw, subject) holds each
@@ -69,7 +75,9 @@ def what_if(
     table = _people(problem, subjects, covariates, n_subjects, columns, pick)
     changes, share = by_arm(problem.model, overrides, arms), product_share(table, columns)
     drawn = drawn_for(fit, draws, varying, shake)
-    setting = Setting(problem, subjects, varying, table, np.asarray(times, float), share, Predictive(problem, centring(fit)))
+    setting = Setting(
+        problem, subjects, varying, table, np.asarray(times, float), share, Predictive(problem, centring(fit)), checked_devices(devices)
+    )
     found = {n: setting.arm(n, r, changes[n], drawn) for n, r in arms.items()}
     for name, made in found.items():
         check_made(problem.model, name, changes[name], made["theta"])
@@ -122,9 +130,10 @@ class Setting:
     times: np.ndarray
     share: np.ndarray
     predictive: Predictive
+    devices: Devices
 
     def arm(self, name: str, regimen: Regimen, changes: Mapping[str, Any], drawn: Drawn) -> dict[str, Any]:
-        """ "values" [draw, time, observable, subject], and by observable in classes P(class) [draw, time, subject, class]."""
+        """ "values" [draw, time, observable, subject], by observable in classes P(class) [draw, time, subject, class], and the "devices" that worked."""
         problem, table = self.problem, self.table
         read = {*problem.fitted_model.covariate_names, *(SIZES[size][0] for size in regimen.for_model(problem.model).sizes)}
         bound = design(
@@ -143,7 +152,11 @@ class Setting:
             shown = measured.sample(seen, values, jax.random.fold_in(key, 2)) if "residual" in self.vary else seen
             return {"values": shown, "theta": known, "classes": found}
 
-        return over_draws(one, drawn.sites, drawn.keys, batch=min(2, len(drawn.keys)))
+        n = len(drawn.keys)
+        working = useful(self.devices, -(-n // TOGETHER), bound.chosen.name, problem.solver.threads)
+        log.info("what_if: %s, %d draws of %d subjects on %s.", name, n, len(table), told_devices(working))
+        found = over_draws(one, drawn.sites, drawn.keys, batch=min(TOGETHER, n), devices=working)
+        return found | {"devices": told_devices(working)}
 
     def known(self, theta: Mapping[str, Any]) -> dict[str, Any]:
         """Every parameter of the model by subject."""
@@ -176,7 +189,7 @@ def labelled(setting: Setting, found: Mapping[str, Mapping[str, Any]]) -> xr.Dat
         p = np.moveaxis(np.stack([found[n]["classes"][o] for n in arms]), 2, 3)
         data[f"{o}_probability"] = ((*DIMS, f"{o}_class"), p, {"unit": "1"})
         coords[f"{o}_class"] = Measured(problem, setting.times, table).labels(o, p.shape[-1])
-    return xr.Dataset(data, coords=coords)
+    return xr.Dataset(data, coords=coords, attrs={"devices": ", ".join(sorted({found[n]["devices"] for n in arms}))})
 
 
 def told(runs: xr.Dataset, fit: Any, arms: Mapping[str, Regimen], setting: Setting, drawn: Drawn) -> xr.Dataset:

@@ -23,6 +23,7 @@ from pkpd.simulate.draws import centring, checked_vary, problem_of
 from pkpd.simulate.virtual import virtual_subjects
 from pkpd.simulate.what_if import Drawn, Setting, drawn_for, labelled, told
 from pkpd.solve.choose import waiting
+from pkpd.solve.devices import checked_devices, told_devices
 
 DOSES, LOOKS = 32, 64
 """Room for doses and looks is made in these steps: only a step further compiles a program anew."""
@@ -56,9 +57,10 @@ class WhatIfProgram:
         problem = problem_of(self.fit)
         table = virtual_subjects(problem, covariates, self.n_subjects, (), jax.random.split(self.key)[0])
         looks = np.asarray(times, float)
-        setting = Setting(problem, "new", self._vary, table, looks, np.ones(len(table)), Predictive(problem, centring(self.fit)))
-        theta = self._theta(setting)
-        found = {name: {"values": self._arm(setting, name, r, theta), "theta": theta, "classes": {}} for name, r in arms.items()}
+        one = checked_devices(None)[:1]
+        setting = Setting(problem, "new", self._vary, table, looks, np.ones(len(table)), Predictive(problem, centring(self.fit)), one)
+        theta, same = self._theta(setting), {"classes": {}, "devices": told_devices(one)}
+        found = {name: {"values": self._arm(setting, name, r, theta), "theta": theta} | same for name, r in arms.items()}
         return told(labelled(setting, found), self.fit, arms, setting, self.drawn)
 
     def _theta(self, setting: Setting) -> dict[str, np.ndarray]:

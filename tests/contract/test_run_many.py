@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -41,8 +42,12 @@ def test_a_killed_worker_loses_nothing(tmp_path):
 def test_a_run_goes_on_where_it_stopped(tmp_path):
     log, kept = tmp_path / "log", tmp_path / "kept"
     tasks = [{"seed": s, "log": str(log), "fails": 2} for s in range(4)]
-    with pytest.raises(ValueError, match="as asked"):
+    with pytest.raises(ValueError, match="as asked") as error:
         run_many(counts, tasks, folder=kept)
+    assert error.value.__notes__ == ["run_many: this is of task 2."]
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="as asked") as error:
+        run_many(counts, [tasks[2] | {"log": str(tmp_path / "other")}], executor=pool)
+    assert error.value.__notes__ == ["run_many: this is of task 0."]
     assert log.read_text().split() == ["0", "1", "2"]
     (kept / ".000001.json.77.part").write_text("half a res")  # what a kill in the middle of a write leaves
     with pytest.raises(ValueError, match="as asked"):
@@ -102,7 +107,7 @@ def test_what_a_function_does_to_its_task_stays_with_it():
         assert run_many(takes, twice) == run_many(takes, twice, executor=pool) == [1, 1, 1]
 
 
-def test_what_cannot_be_run_is_said():
+def test_what_cannot_be_run_is_said(monkeypatch):
     with pytest.raises(
         PkpdError, match=r"^run_many: task 1 is no JSON \(Object of type ndarray is not JSON serializable\)\. A task is numbers, "
     ):
@@ -117,5 +122,6 @@ def test_what_cannot_be_run_is_said():
         PkpdError, match=r"^run_many\(executor=0\): a number of processes, an Executor, or the address of a dask scheduler\.$"
     ):
         run_many(abs, [1], executor=0)
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as where it is not installed
     with pytest.raises(PkpdError, match=r"^run_many\(executor='tcp://nowhere:1'\) needs dask\.distributed: "):
         run_many(abs, [1], executor="tcp://nowhere:1")

@@ -56,7 +56,7 @@ def test_what_all_states_gain_together_is_what_appears_less_what_disappears(name
 
 
 @pytest.mark.parametrize("name", MODELS)
-@settings(max_examples=5)
+@settings(max_examples=2)  # of each of forty models
 @given(data=st.data())
 def test_flows_alone_keep_the_mass(name, data):
     """Without gains and losses what is left moves between states and adds up to nothing."""
@@ -74,7 +74,7 @@ def test_flows_alone_keep_the_mass(name, data):
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if len(load_model(n).components) > 1])
-@settings(max_examples=5)
+@settings(max_examples=2)  # of each of forty models
 @given(data=st.data())
 def test_the_order_of_components_changes_no_rate_and_no_prediction(name, data):
     model = load_model(name)

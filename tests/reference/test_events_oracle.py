@@ -52,7 +52,9 @@ def test_steady_states_of_the_oracle_are_those_of_many_doses():
     agree([follow(r, system(p), run_in) for r, p in pairs], exact(subjects, parameters), subjects, 1e-11)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one compartment", "two compartments"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 2], ids=["one compartment", "two compartments"]
+)  # test_nonmem_events has one compartment
 def edges(request):
     """Each edge as one subject of one cohort: what is found, what is wanted."""
     subjects, p = list(EDGES.values()), random_parameters(np.random.default_rng(1), request.param)
@@ -67,7 +69,7 @@ def test_edges(edges, name):
 
 
 @pytest.mark.parametrize("modelled", [False, True], ids=["columns", "parameters"])
-@pytest.mark.parametrize("compartments", [1, 2])
+@pytest.mark.parametrize("compartments", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_random_tables(compartments, modelled):
     subjects, parameters = random_cohort(10 * compartments + modelled, 120, compartments, modelled)
     agree(predicted(subjects, parameters, modelled), exact(subjects, parameters), subjects, EXACT)
@@ -80,7 +82,7 @@ def test_random_tables(compartments, modelled):
         pytest.param("tsit5", ODE, 1e-7, marks=pytest.mark.slow),  # a thousand times rtol: errors add up over the events of a table
         pytest.param("kvaerno5", ODE, 1e-7, marks=pytest.mark.slow),
         pytest.param("rosenbrock", ODE, 1e-7, marks=pytest.mark.slow),
-        ("tsit5_batched", ODE, 1e-7),
+        pytest.param("tsit5_batched", ODE, 1e-7, marks=pytest.mark.slow),  # test_batched has every kind of event
     ],
 )
 def test_other_solvers_on_random_tables(method, options, tolerance):

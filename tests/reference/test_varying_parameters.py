@@ -163,7 +163,8 @@ def test_occasion_that_is_no_level_has_no_deviation():
 
 
 @pytest.mark.parametrize(
-    "method", ["matrix_exponential", "rosenbrock", "tsit5_batched", "tsit5", pytest.param("kvaerno5", marks=pytest.mark.slow)]
+    "method",
+    ["matrix_exponential", "rosenbrock", "tsit5_batched", *(pytest.param(m, marks=pytest.mark.slow) for m in ("tsit5", "kvaerno5"))],
 )
 def test_solvers_agree(method):
     model = both_model()

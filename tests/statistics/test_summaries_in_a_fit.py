@@ -30,6 +30,7 @@ from pkpd import (
 )
 from pkpd.errors import FitError
 from pkpd.events import bolus
+from pkpd.inference.arrow import dense
 from pkpd.inference.geometry import _Tools
 from pkpd.inference.joint import SummaryError, curvature
 from pkpd.inference.reweigh import log_likelihoods
@@ -74,7 +75,8 @@ def test_the_metric_counts_the_summaries_in_the_coordinates_of_the_population() 
     """Central differences against the exact Hessian, which this closed form has; its negative part is left out of both."""
     alone, both = spaces()
     z, weights = at(alone), alone.full_weights
-    added = np.asarray(_Tools(both).data(z, weights) - _Tools(alone).data(z, weights))
+    of = lambda space: dense(_Tools(space).data(z, weights), space)  # noqa: E731
+    added = of(both) - of(alone)
     values, vectors = np.linalg.eigh(
         -np.asarray(jax.hessian(Space(replace(both.problem, solver=Solver(method="closed_form"))).summaries)(z))
     )

@@ -123,7 +123,7 @@ def test_stiffness_that_is_not_known_is_taken_as_stiff():
 # Blocks.
 
 
-@pytest.mark.parametrize("size", [3, 7])
+@pytest.mark.parametrize("size", [3, pytest.param(7, marks=pytest.mark.slow)])
 def test_blocks_change_neither_value_nor_slope(size):
     """Seven subjects by three and by seven: to rounding (vector lengths differ), with every subject its own parameters."""
     of = bound(one_compartment_iv, Solver(method="closed_form"), subjects=7)

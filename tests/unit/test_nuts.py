@@ -36,18 +36,26 @@ def test_a_chain_finds_the_moments_of_a_normal_and_compiles_once(kind):
     assert advance._cache_size() == 1  # warm-up and sampling share one compilation
 
 
-def test_hmc_leaves_a_law_with_an_edge_unchanged():
+@pytest.mark.parametrize("kind", [nuts, hmc])
+def test_a_law_with_an_edge_stays_as_it_is_and_who_leaves_is_told(kind):
     """Exponential of rate 1 on u > 0, no density elsewhere: mean 1, sd 1. 2000 draws with autocorrelation up to 0.9 are 100: 5 errors are 0.5."""
-    begin, advance, _ = hmc.build(lambda u: jnp.where(u[0] > 0, -u[0], jnp.nan), 0.8, 8)
+    begin, advance, _ = kind.build(lambda u: jnp.where(u[0] > 0, -u[0], jnp.nan), 0.8, 8)
     walk = begin(jax.random.PRNGKey(1), jnp.ones(1))._replace(log_step_mean=jnp.log(0.3))
-    u, diverging = [], []
+    found = []
     for _ in range(2000 // CHUNK):
         walk, info = advance(walk, False)
-        u.append(np.asarray(info.position)[:, 0])
-        diverging.append(np.asarray(info.diverging))
-    u = np.concatenate(u)
-    assert np.all(u > 0) and np.any(diverging)  # who leaves is refused, and told
+        found.append(info)
+    u, diverging, failed = (np.concatenate([np.asarray(getattr(i, n)) for i in found]) for n in ("position", "diverging", "failed"))
+    assert np.all(u > 0) and np.any(diverging)
     assert abs(u.mean() - 1.0) < 0.5 and abs(u.std() - 1.0) < 0.5
+    np.testing.assert_array_equal(failed, diverging)
+
+
+@pytest.mark.parametrize("kind", [nuts, hmc])
+def test_a_cliff_is_a_divergence_but_no_failed_solve(kind):
+    begin, advance, _ = kind.build(lambda u: jnp.where(u[0] > 0, -u[0], -u[0] - 5000.0), 0.8, 8)
+    _, info = advance(begin(jax.random.PRNGKey(1), jnp.ones(1))._replace(log_step_mean=jnp.log(0.3)), False)
+    assert np.any(info.diverging) and not np.any(info.failed)
 
 
 def test_the_kernel_is_named_and_stored_only_where_it_is_not_nuts():

@@ -55,6 +55,13 @@ def test_a_few_divergences_warn_and_many_fail():
     assert many.headline == "NOT CONVERGED: 41 of 4000 draws diverged (1.03 %); more than 0.1 % is a warning, more than 1 % fails."
 
 
+def test_divergences_of_failed_solves_are_counted_apart():
+    failed = (stats(5)["diverging"] & (stats(5)["diverging"].cumsum("draw") <= 3)).rename("failed_solve")
+    found = judge(summarise(posterior(), ["CL"]), stats(5).assign(failed_solve=failed))
+    assert f"5 of 4000 draws diverged (0.12 %), {int(failed.sum())} of them where the equations could not be solved" in found.headline
+    assert 0 < int(failed.sum()) <= 5
+
+
 def test_what_is_not_identified_stands_in_the_headline_and_fails_nothing():
     product, alone = Direction(("V", "F"), (1.0, -1.0), 0.97, (True, True)), Direction(("k_act",), (1.0,), 0.98, (True,))
     found = judge(summarise(posterior(), ["CL"]), stats(0), unseen=[alone, product])

@@ -1,0 +1,63 @@
+"""Chains in one program walk as each would by itself, up to rounding, and go on from where they were stopped."""
+
+import threading
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from pkpd import FitError, Sampler
+from pkpd.inference.checkpoint import Checkpoint
+from pkpd.inference.geometry import find_geometry
+from pkpd.inference.sample import Kernel, run_nuts
+from pkpd.inference.space import Space
+from tests import small
+
+SETTINGS = Sampler(chains=2, warmup=50, draws=50, kernel="hmc")
+
+
+@pytest.fixture(scope="module")
+def parts():
+    space = Space(small.problem())
+    return Kernel(space, SETTINGS), find_geometry(space, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def in_one(parts):
+    return run_nuts(*parts, replace(SETTINGS, together=True), 3, False)
+
+
+@pytest.mark.slow
+def test_they_are_the_chains_of_threads(parts, in_one):
+    """Equal at first; rounding is another one, and a trajectory doubles a difference every few draws: so the first draw alone is compared, at 1e-6."""
+    apart = run_nuts(*parts, replace(SETTINGS, warmup=25, draws=25, together=False), 3, False)
+    alike = run_nuts(*parts, replace(SETTINGS, warmup=25, draws=25, together=True), 3, False)
+    np.testing.assert_allclose(alike.z[:, 0], apart.z[:, 0], rtol=1e-6, atol=1e-6)
+
+
+def test_stopped_and_resumed_they_end_with_the_same_draws(parts, in_one, tmp_path, monkeypatch):
+    kernel, geometry = parts
+    calls, whole = threading.local(), kernel.advance_all
+
+    def until(frame, walks, adapt):
+        calls.n = getattr(calls, "n", 0) + 1
+        if calls.n == 4:
+            raise KeyboardInterrupt
+        return whole(frame, walks, adapt)
+
+    settings = replace(SETTINGS, together=True)
+    monkeypatch.setattr(kernel, "advance_all", until)
+    assert in_one.z.shape == (2, 50, kernel.size) and in_one.step_size.shape == (2,) and not in_one.stopped
+    first = run_nuts(kernel, geometry, settings, 3, False, Checkpoint(tmp_path / "kept", {}))
+    assert first.stopped and first.z.shape[1] == 25
+    monkeypatch.setattr(kernel, "advance_all", whole)
+    again = run_nuts(kernel, geometry, settings, 3, False, Checkpoint(tmp_path / "kept", {}))
+    np.testing.assert_array_equal(again.z, in_one.z)
+    assert again.warmup_divergences == in_one.warmup_divergences and jax.tree.all(jax.tree.map(np.array_equal, again.stats, in_one.stats))
+
+
+def test_what_it_takes():
+    with pytest.raises(FitError) as error:
+        Sampler(together="yes")
+    assert str(error.value) == "Sampler(together='yes'): True, False or None is needed."
