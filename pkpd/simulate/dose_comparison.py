@@ -28,6 +28,7 @@ class DoseComparison:
     table: pd.DataFrame
     by_draw: pd.DataFrame
     unit: str
+    caution: str = ""
 
     @property
     def evpi(self) -> float:
@@ -43,7 +44,10 @@ class DoseComparison:
 
     @property
     def sentence(self) -> str:
-        """Which regimen is best, or that the data cannot tell, and what knowing would gain."""
+        """Which regimen is best, or that the data cannot tell, what knowing would gain; and not to use it where a patient's posterior was not found."""
+        return self._told() + self.caution
+
+    def _told(self) -> str:
         if not self.table["feasible"].any():
             return f"NOT FEASIBLE: every regimen breaks a limit. The largest expected utility has '{self.table['utility'].idxmax()}'."
         names, weights = self._candidates, self.table.attrs["weights"]
@@ -91,7 +95,7 @@ def compare_doses(problem: DoseProblem, regimens: Mapping[str, Regimen]) -> Dose
         )
     table = pd.DataFrame(lines).set_index("regimen")
     table.attrs["weights"] = weights
-    return DoseComparison(table, by_draw, problem.unit)
+    return DoseComparison(table, by_draw, problem.unit, problem.people.caution)
 
 
 def _exact(problem: DoseProblem, name: str, regimen: Regimen) -> tuple[np.ndarray, dict[str, float]]:

@@ -292,4 +292,5 @@ def _sentence(search: Search, regimen: Regimen, line: pd.Series, outside: Mappin
     text += f" It ends at the edge of what may change ({', '.join(edges)}): other bounds may do better." if edges else ""
     odd = search.freedom.outside(search.own)
     text += f" The regimen given lies outside the bounds ({', '.join(odd)}) and was no candidate." if odd else ""
+    text += search.problem.people.caution
     return text if line["feasible"] else f"NOT FEASIBLE: no start kept the limits. The best of them: {text}"

@@ -33,6 +33,11 @@ class People:
         """(D, M)"""
         return len(self.weights), len(next(iter(self.theta.values()))) // len(self.weights)
 
+    @property
+    def caution(self) -> str:
+        """What must be said with every number made of them: of a patient whose posterior was not found, not to use it."""
+        return "" if self.patient is None or self.patient.verdict.startswith("Converged") else f" Do not use it: {self.patient.verdict}"
+
     def few(self, most: int) -> People:
         """At most `most` of them, whole draws first thinned, then their subjects."""
         d, m = self.shape
