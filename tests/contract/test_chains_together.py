@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pkpd import FitError, Sampler
+from pkpd.inference import chains_together
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import find_geometry
 from pkpd.inference.sample import Kernel, run_nuts
@@ -55,6 +56,27 @@ def test_stopped_and_resumed_they_end_with_the_same_draws(parts, in_one, tmp_pat
     again = run_nuts(kernel, geometry, settings, 3, False, Checkpoint(tmp_path / "kept", {}))
     np.testing.assert_array_equal(again.z, in_one.z)
     assert again.warmup_divergences == in_one.warmup_divergences and jax.tree.all(jax.tree.map(np.array_equal, again.stats, in_one.stats))
+
+
+def test_chains_that_a_kill_left_apart_are_brought_together(parts, in_one, tmp_path, monkeypatch):
+    """Each chain has a file: the second was written two chunks later than the first, one of them of draws; numbers stay the same."""
+    settings, keep, every = replace(SETTINGS, together=True), Checkpoint.keep_chain, chains_together._keep
+    monkeypatch.setattr(chains_together, "EVERY", -1.0)
+    monkeypatch.setattr(chains_together, "_keep", lambda *given: (every(*given), (0.0, 0.0))[1])  # after every chunk
+
+    def kept(self, number, done, *rest):
+        if done <= 1 + 2 * number:
+            keep(self, number, done, *rest)
+
+    monkeypatch.setattr(Checkpoint, "keep_chain", kept)
+    run_nuts(*parts, settings, 3, False, Checkpoint(tmp_path / "kept", {}))
+    monkeypatch.setattr(Checkpoint, "keep_chain", keep)
+    place = Checkpoint(tmp_path / "kept", {})
+    assert [place.chain(i).done for i in range(2)] == [1, 3]
+    again = run_nuts(*parts, settings, 3, False, place)
+    np.testing.assert_array_equal(again.z, in_one.z)
+    np.testing.assert_array_equal(again.step_size, in_one.step_size)
+    assert again.warmup_divergences == in_one.warmup_divergences and [place.chain(i).done for i in range(2)] == [4, 4]
 
 
 def test_what_it_takes():
