@@ -27,7 +27,7 @@ from pkpd.inference.joint import MOST, STEP, look_again, summary_facts, summary_
 from pkpd.inference.kept_geometry import kept_geometry
 from pkpd.inference.predictive import over_draws, thin
 from pkpd.inference.problem import Sampler
-from pkpd.inference.provenance import versions
+from pkpd.inference.provenance import state_facts, versions
 from pkpd.inference.published import Arms, Published
 from pkpd.inference.reweigh import DRAWS, accuracy, tighter, weigh
 from pkpd.inference.sample import Draws, Kernel, run_nuts
@@ -222,7 +222,7 @@ def _facts(published: Published, sampler: Sampler, seed: int, name: str) -> dict
     told = _provenance(published, sampler, seed, name)
     told["solver"].pop("reason")
     told["sampler"].pop("draws")
-    return {k: v for k, v in told.items() if k not in ("created", "commit")}
+    return {k: v for k, v in told.items() if k not in ("created", "commit")} | state_facts()
 
 
 def _provenance(published: Published, sampler: Sampler, seed: int, name: str) -> dict[str, Any]:
