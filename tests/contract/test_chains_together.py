@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -35,6 +36,21 @@ def test_they_are_the_chains_of_threads(parts, in_one):
     apart = run_nuts(*parts, replace(SETTINGS, warmup=25, draws=25, together=False), 3, False)
     alike = run_nuts(*parts, replace(SETTINGS, warmup=25, draws=25, together=True), 3, False)
     np.testing.assert_allclose(alike.z[:, 0], apart.z[:, 0], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_draw_of_nuts_is_that_of_each_chain_by_itself(parts):
+    """Trees of different depths beside each other; one draw from the same place, to rounding."""
+    space, geometry = Space(small.problem()), parts[1]
+    kernel, device = Kernel(space, replace(SETTINGS, kernel="nuts")), jax.local_devices()[0]
+    begin, advance, _ = kernel.at(geometry, device)
+    keys = jax.random.split(jax.random.PRNGKey(2), 3)
+    walks = [begin(k, 0.5 * jax.random.normal(k, (space.size,))) for k in keys]
+    _, alike = kernel.all_at(geometry, device)(jax.tree.map(lambda *x: jnp.stack(x), *walks), True)
+    for i, walk in enumerate(walks):
+        apart = advance(walk, True)[1]
+        assert alike.n_steps[i, 0] == apart.n_steps[0]
+        np.testing.assert_allclose(alike.position[i, 0], apart.position[0], rtol=1e-9, atol=1e-9)
 
 
 def test_stopped_and_resumed_they_end_with_the_same_draws(parts, in_one, tmp_path, monkeypatch):
