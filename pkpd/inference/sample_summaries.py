@@ -18,6 +18,7 @@ import xarray as xr
 from scipy.optimize import minimize
 
 from pkpd.errors import FitError, PkpdError
+from pkpd.inference.assemble import sample_stats
 from pkpd.inference.certificate import SolverCheck, short
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.fit import Fit
@@ -138,7 +139,7 @@ def _assembled(space: SummarySpace, draws: Draws, sampler: Sampler, seed: int, n
     flat = draws.z.reshape(-1, draws.z.shape[-1])
     sites, terms = _values(space, flat, thin(shape, DRAWS))
     posterior = _dataset(space, sites, shape)
-    stats = xr.Dataset({k: (("chain", "draw"), v) for k, v in draws.stats.items()})
+    stats = sample_stats(draws, sampler)
     summary = summarise(posterior, space.names)
     error = look_again(published, {n: sites[n] for n in space.latent})
     check = _checked(space, posterior, flat[thin(shape, DRAWS)], terms.sum(1))
