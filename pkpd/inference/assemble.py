@@ -50,16 +50,8 @@ def assemble(
     k_prior, k_rows = jax.random.split(key)
     sites = _sites(space, geometry, draws.z)
     posterior = _posterior(problem, sites)
-    stats = xr.Dataset({k: (("chain", "draw"), v) for k, v in draws.stats.items()})
-    summary = summarise(posterior, problem.population_sites)
-    if approximation is None:
-        stats = stats.assign_attrs(
-            step_size=draws.step_size.tolist(),
-            warmup_divergences=draws.warmup_divergences,
-            max_tree_depth=sampler.max_tree_depth,
-            **({} if sampler.kernel == "nuts" else {"kernel": sampler.kernel}),
-        )
-    else:
+    stats, summary = sample_stats(draws, None if approximation else sampler), summarise(posterior, problem.population_sites)
+    if approximation is not None:
         summary = approximation.counted(summary)
     predictive = Predictive(problem, geometry.weights)
     flat = {
@@ -106,6 +98,15 @@ def assemble(
         **({"approximation": json.dumps(approximation.as_dict())} if approximation else {}),
     }
     return tree
+
+
+def sample_stats(draws: Draws, sampler: Sampler | None) -> xr.Dataset:
+    """What the sampler told of each draw, and where it has to do with the verdict how it was set; None where there was none."""
+    stats = xr.Dataset({k: (("chain", "draw"), v) for k, v in draws.stats.items()})
+    if sampler is None:
+        return stats
+    told = {"step_size": draws.step_size.tolist(), "warmup_divergences": draws.warmup_divergences, "max_tree_depth": sampler.max_tree_depth}
+    return stats.assign_attrs(told if sampler.kernel == "nuts" else told | {"kernel": sampler.kernel})
 
 
 def population_summary(space: Space, geometry: Geometry, draws: Draws) -> pd.DataFrame:

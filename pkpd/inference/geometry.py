@@ -130,14 +130,17 @@ class _Tools:
         """[D, D], or blocks of it where it is large; the prior's part by size where it curves the wrong way."""
         data, prior = (Blocks(*map(np.asarray, f(z, weights))) for f in (self.data, self._prior_curvature))
         if self.large:
-            return data + prior._replace(own=_finite(clipped, prior.own))
-        return data.dense(self.layout) + _finite(clipped, prior.dense(self.layout))
+            return data + prior._replace(own=clipped(prior.own))
+        return data.dense(self.layout) + clipped(prior.dense(self.layout))
 
     def factor(self, information: Any) -> Any:
-        """L of the inverse information L L'; raises `LinAlgError`, or is not finite, where there is none."""
-        if self.large:
-            return arrow(information, self.layout)
-        return jnp.asarray(np.linalg.inv(np.linalg.cholesky(np.asarray(information))).T)
+        """L of the inverse information L L'; None, or not finite, where there is none."""
+        try:
+            return (
+                arrow(information, self.layout) if self.large else jnp.asarray(np.linalg.inv(np.linalg.cholesky(np.asarray(information))).T)
+            )
+        except np.linalg.LinAlgError:
+            return None
 
     def solve(self, information: Any, gradient: np.ndarray) -> np.ndarray:
         """The Gauss-Newton direction, spreads held."""
@@ -158,11 +161,6 @@ def raw_site(space: Space, name: str) -> tuple[str, tuple]:
         if name in group.names:
             return f"raw_{'_'.join(group.names)}", (slice(None), group.names.index(name))
     return f"raw_{name}", (slice(None),)
-
-
-def _finite(function: Callable, x: np.ndarray) -> np.ndarray:
-    """`function` of x, or NaN where x is not finite."""
-    return function(x) if np.all(np.isfinite(x)) else np.full(np.shape(x), np.nan)
 
 
 def _columns(function: Callable, z: Any, directions: np.ndarray) -> tuple[Any, Any]:

@@ -45,9 +45,9 @@ def build(log_density: Callable, target_accept: float, max_depth: int, common: i
         walk, adapt = carry
         key, *keys = jax.random.split(walk.key, 4)
         step = jnp.where(adapt, jnp.exp(walk.log_step), jnp.exp(walk.log_step_mean))
-        state, energy, n, error = _trajectory(value_grad, walk.state, walk.metric, step, most, keys)
+        state, energy, n, error, lost = _trajectory(value_grad, walk.state, walk.root, step, most, keys)
         acceptance = jnp.exp(jnp.minimum(-error, 0.0))
-        kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR, jnp.isinf(error))
+        kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR, (error > TOO_FAR) & lost)
         moved = walk._replace(state=state, key=key)
         tuned = lambda w: moments(average(w, acceptance, target_accept), state.position)  # noqa: E731
         return (jax.lax.cond(adapt, tuned, lambda w: w, moved), adapt), kept
@@ -60,8 +60,8 @@ def build(log_density: Callable, target_accept: float, max_depth: int, common: i
     return begin, jax.jit(advance), jax.jit(refresh)
 
 
-def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int, keys: Any) -> tuple[State, Any, Any, Any]:
-    """The next state, its energy, the steps taken, and the error of the energy at the end; r is the root R, covariance R R'."""
+def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int, keys: Any) -> tuple[State, Any, Any, Any, Any]:
+    """The next state, its energy, the steps taken, the error of the energy at the end, whether no density is there; r is the root R, covariance R R'."""
     momentum = jax.random.normal(keys[0], state.position.shape)
     length = 2.0 * LENGTH * jax.random.uniform(keys[1])
     n = jnp.clip(jnp.ceil(length / step), 1, most).astype(int)
@@ -79,4 +79,4 @@ def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int
     error = jnp.nan_to_num(after - before, nan=jnp.inf, posinf=jnp.inf)  # no density there: refused, and diverged
     taken = -jnp.log(jax.random.uniform(keys[2])) > error
     state = jax.tree.map(lambda new, old: jnp.where(taken, new, old), end, state)
-    return state, jnp.where(taken, after, before), n, error
+    return state, jnp.where(taken, after, before), n, error, ~jnp.isfinite(end.logdensity)

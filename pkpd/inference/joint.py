@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from pkpd.errors import FitError
-from pkpd.inference.arrow import dense
+from pkpd.inference.arrow import clipped, dense
 from pkpd.inference.over_time import levels_of
 from pkpd.inference.published import Published, told
 from pkpd.inference.summary_checks import check_no_overlap
@@ -98,7 +98,7 @@ def _worst(problem: Any, draws: int, points: list[dict[str, Any]]) -> float:
 def _around(space: Any, geometry: Any, n: int = 4) -> list[dict[str, Any]]:
     """Sites at the mode and at n draws of the normal law that has the information of the coordinates that are not held."""
     free = np.flatnonzero(~space.held)
-    root = np.linalg.inv(np.linalg.cholesky(dense(geometry.information, space)[np.ix_(free, free)])).T
+    root = np.linalg.inv(np.linalg.cholesky(clipped(dense(geometry.information, space)[np.ix_(free, free)]))).T
     away = np.zeros((n + 1, len(space.held)))
     away[1:, free] = np.asarray(jax.random.normal(jax.random.key(0), (n, len(free)))) @ root.T
     return [population_values(space.constrain(jnp.asarray(geometry.mode) + a)) for a in away]

@@ -30,7 +30,7 @@ class Walk(NamedTuple):
     seen: Any
     mean: Any
     scatter: Any
-    metric: Any
+    root: Any
 
 
 class Info(NamedTuple):
@@ -57,7 +57,7 @@ def build(log_density: Callable, target_accept: float, max_depth: int, common: i
         walk, adapt = carry
         key, now = jax.random.split(walk.key)
         step = jnp.where(adapt, jnp.exp(walk.log_step), jnp.exp(walk.log_step_mean))
-        state, info = kernel(now, walk.state, log_density, step, metric.for_nuts(walk.metric), max_num_doublings=max_depth)
+        state, info = kernel(now, walk.state, log_density, step, metric.for_nuts(walk.root), max_num_doublings=max_depth)
         ends = info.trajectory_leftmost_state.logdensity, info.trajectory_rightmost_state.logdensity
         failed = info.is_divergent & ~(jnp.isfinite(ends[0]) & jnp.isfinite(ends[1]))
         told = info.energy, info.num_integration_steps, info.acceptance_rate, info.is_divergent, failed
@@ -102,7 +102,7 @@ def refresh(walk: Walk) -> Walk:
     """Take the root of the window's covariance as metric, shrunk towards the identity (the Fisher metric, in whitened coordinates)."""
     zero, step = jnp.zeros(()), walk.log_step_mean
     return walk._replace(
-        metric=metric.root(metric.shrunk(walk.scatter, walk.seen)),
+        root=metric.root(metric.shrunk(walk.scatter, walk.seen)),
         seen=zero,
         mean=jnp.zeros_like(walk.mean),
         scatter=jax.tree.map(jnp.zeros_like, walk.scatter),

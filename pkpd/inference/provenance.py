@@ -13,7 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from pkpd.inference.nuts import Info
+from pkpd.inference.arrow import LARGE
+from pkpd.inference.nuts import Info, Walk
 from pkpd.inference.problem import FitProblem, Sampler
 
 PACKAGES = ("pkpd-jax", "jax", "jaxlib", "numpyro", "blackjax", "diffrax", "optax", "arviz", "numpy", "scipy", "xarray", "pandas")
@@ -59,8 +60,12 @@ def facts(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, Any]:
     told = provenance(problem, sampler, seed)
     told["solver"].pop("reason")
     told["sampler"].pop("draws")
-    told["kept of a draw"] = list(Info._fields)  # an unfinished fit that kept other things cannot go on
-    return {k: told[k] for k in ("name", "seed", "sampler", "solver", "model", "data", "versions", "machine", "kept of a draw")}
+    return {k: told[k] for k in ("name", "seed", "sampler", "solver", "model", "data", "versions", "machine")} | state_facts()
+
+
+def state_facts() -> dict[str, Any]:
+    """What an unfinished fit keeps of draws and chains: one that kept other things cannot go on."""
+    return {"kept of a draw": list(Info._fields), "kept of a chain": list(Walk._fields), "arrow from": LARGE}
 
 
 def _instructions() -> list[str]:

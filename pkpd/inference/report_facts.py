@@ -68,7 +68,7 @@ def _failures(draws: Draws, approximation: Approximation | None) -> dict[str, in
     return {
         "warm-up divergences": draws.warmup_divergences,
         "sampling divergences": count("diverging"),
-        "of these, where equations could not be solved": count("failed_solve"),
+        "of these, where there is no density (as where equations cannot be solved)": count("failed_solve"),
     }
 
 

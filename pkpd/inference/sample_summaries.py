@@ -18,6 +18,7 @@ import xarray as xr
 from scipy.optimize import minimize
 
 from pkpd.errors import FitError, PkpdError
+from pkpd.inference.assemble import sample_stats
 from pkpd.inference.certificate import SolverCheck, short
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.fit import Fit
@@ -27,7 +28,7 @@ from pkpd.inference.joint import MOST, STEP, look_again, summary_facts, summary_
 from pkpd.inference.kept_geometry import kept_geometry
 from pkpd.inference.predictive import over_draws, thin
 from pkpd.inference.problem import Sampler
-from pkpd.inference.provenance import versions
+from pkpd.inference.provenance import state_facts, versions
 from pkpd.inference.published import Arms, Published
 from pkpd.inference.reweigh import DRAWS, accuracy, tighter, weigh
 from pkpd.inference.sample import Draws, Kernel, run_nuts
@@ -138,7 +139,7 @@ def _assembled(space: SummarySpace, draws: Draws, sampler: Sampler, seed: int, n
     flat = draws.z.reshape(-1, draws.z.shape[-1])
     sites, terms = _values(space, flat, thin(shape, DRAWS))
     posterior = _dataset(space, sites, shape)
-    stats = xr.Dataset({k: (("chain", "draw"), v) for k, v in draws.stats.items()})
+    stats = sample_stats(draws, sampler)
     summary = summarise(posterior, space.names)
     error = look_again(published, {n: sites[n] for n in space.latent})
     check = _checked(space, posterior, flat[thin(shape, DRAWS)], terms.sum(1))
@@ -222,7 +223,7 @@ def _facts(published: Published, sampler: Sampler, seed: int, name: str) -> dict
     told = _provenance(published, sampler, seed, name)
     told["solver"].pop("reason")
     told["sampler"].pop("draws")
-    return {k: v for k, v in told.items() if k not in ("created", "commit")}
+    return {k: v for k, v in told.items() if k not in ("created", "commit")} | state_facts()
 
 
 def _provenance(published: Published, sampler: Sampler, seed: int, name: str) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def _trees(stats: xr.Dataset) -> list[tuple[str, str, str]]:
 
 def _divergent(stats: xr.Dataset) -> str:
     flags, failed = stats["diverging"], int(stats["failed_solve"].sum()) if "failed_solve" in stats else 0
-    apart = f", {failed} of them where the equations could not be solved" if failed else ""
+    apart = f", {failed} of them where there is no density, as where the equations cannot be solved" if failed else ""
     return f"{int(flags.sum())} of {flags.size} draws diverged ({100 * float(flags.mean()):.2f} %){apart}"
 
 

@@ -18,6 +18,7 @@ from pkpd.inference import chain, checkpoint
 from pkpd.inference.checkpoint import Checkpoint, differences
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.kept_geometry import changed
+from pkpd.inference.provenance import facts, state_facts
 from pkpd.inference.sample import no_draws_yet
 from pkpd.inference.space import Space
 from tests import small
@@ -42,7 +43,7 @@ def test_a_crash_in_warm_up_or_while_drawing_changes_no_draw(tmp_path, monkeypat
 
         monkeypatch.setattr(Checkpoint, "keep_chain", kept)
         monkeypatch.setattr(
-            chain.Chain, "_keep", lambda self, n, at, walk, d: (self.checkpoint.keep_chain(n, at, walk, d.rows, d.divergent), (0, 0))[1]
+            chain.Chain, "keep", lambda self, n, at, walk, d: (self.checkpoint.keep_chain(n, at, walk, d.rows, d.divergent), (0, 0))[1]
         )
         with pytest.raises(Killed):
             sample(small.problem(), seed=5, progress=False, checkpoint=place)
@@ -69,7 +70,7 @@ def test_a_crash_in_or_after_the_pilot_changes_no_draw(tmp_path, monkeypatch):
 
         monkeypatch.setattr(Checkpoint, "keep_chain", kept)
         monkeypatch.setattr(
-            chain.Chain, "_keep", lambda self, n, at, walk, d: (self.checkpoint.keep_chain(n, at, walk, d.rows, d.divergent), (0, 0))[1]
+            chain.Chain, "keep", lambda self, n, at, walk, d: (self.checkpoint.keep_chain(n, at, walk, d.rows, d.divergent), (0, 0))[1]
         )
         with pytest.raises(Killed):
             sample(small.problem(), checkpoint=place, **settings)
@@ -87,6 +88,12 @@ def test_another_fit_is_set_aside_with_a_sentence(tmp_path, caplog):
     assert sorted(p.name.split("-")[0] for p in tmp_path.iterdir()) == ["unfinished", "unfinished.earlier"]
     assert json.loads((place / checkpoint.FACTS).read_text()) == {"seed": 2, "data": {"sha256": "a"}}
     assert differences({"data": {"sha256": "a"}}, {"data": {"sha256": "b"}}) == "data sha256 a, now b"
+
+
+def test_an_unfinished_fit_that_kept_another_state_cannot_go_on():
+    """Same shapes may mean other things: `root` was a covariance once."""
+    told = facts(small.problem(), small.problem().sampler, 1)
+    assert state_facts().items() <= told.items() and "root" in told["kept of a chain"] and "failed" in told["kept of a draw"]
 
 
 def test_another_density_or_number_of_unknowns_is_told(tmp_path, caplog):

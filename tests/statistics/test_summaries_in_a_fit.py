@@ -31,8 +31,10 @@ from pkpd import (
 from pkpd.errors import FitError
 from pkpd.events import bolus
 from pkpd.inference.arrow import dense
+from pkpd.inference.checkpoint import FACTS
 from pkpd.inference.geometry import _Tools
 from pkpd.inference.joint import SummaryError, curvature
+from pkpd.inference.provenance import state_facts
 from pkpd.inference.reweigh import log_likelihoods
 from pkpd.inference.space import Space
 from pkpd.models.classic import one_compartment_iv, two_compartment_iv
@@ -256,6 +258,10 @@ def test_summaries_alone_go_on_from_where_they_stood(tmp_path, caplog) -> None:
     caplog.set_level("INFO", logger="pkpd")
     first = sample_summaries(arms, law(0.7), noise, checkpoint=tmp_path / "unfinished", **settings)
     assert "going on" not in caplog.text
+    assert (
+        first.tree["sample_stats"].attrs["max_tree_depth"] == 8 and first.tree["sample_stats"].attrs["kernel"] == "hmc"
+    )  # for the verdict
+    assert state_facts().items() <= json.loads((tmp_path / "unfinished" / FACTS).read_text()).items()
     again = sample_summaries(arms, law(0.7), noise, checkpoint=tmp_path / "unfinished", **settings)
     assert f"going on with the unfinished fit in {tmp_path / 'unfinished'}" in caplog.text
     np.testing.assert_array_equal(again.tree["posterior"]["CL"], first.tree["posterior"]["CL"])

@@ -1,4 +1,6 @@
-"""The information as an arrow: what few directions find is the whole matrix, its factor that of the dense one, and a fit by either the same posterior."""
+"""The information as an arrow: what few directions find is the whole matrix, and its factor that of the dense one."""
+
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -7,13 +9,14 @@ import numpyro.distributions as dist
 import pandas as pd
 import pytest
 
-from pkpd import FitProblem, Population, lognormal, proportional_error, read_cohort
+from pkpd import FitProblem, Population, by_subject, lognormal, proportional_error, read_cohort
 from pkpd.inference import arrow as arrows
 from pkpd.inference import geometry as geometries
 from pkpd.inference import metric
 from pkpd.inference.arrow import Arrow, Blocks, Layout, arrow, dense, positions
 from pkpd.inference.checkpoint import Checkpoint
-from pkpd.inference.geometry import _columns, _Tools, find_geometry
+from pkpd.inference.geometry import Geometry, _columns, _Tools, find_geometry, geometry_at
+from pkpd.inference.joint import _around
 from pkpd.inference.space import Space
 from pkpd.models.classic import one_compartment_oral
 
@@ -78,6 +81,49 @@ def test_few_directions_find_the_whole_information(space):
     np.testing.assert_allclose(dense(Blocks(*tools.data(z, weights)), space), want, rtol=1e-9, atol=1e-9)
     hessian = jax.hessian(space.prior)(z, weights)
     np.testing.assert_allclose(dense(Blocks(*tools._prior_curvature(z, weights)), space), hessian, rtol=1e-9, atol=1e-9)
+
+
+def test_a_residual_spread_of_each_subject_is_its_own(space):
+    """Scores of rows that are not plain, against every coordinate's own derivative: the same sums, 1e-9."""
+    problem = replace(space.problem, noise={"cp": by_subject(proportional_error(0.2), 0.3)})
+    found = Space(problem)
+    tools, weights = _Tools(found), found.full_weights
+    assert tools.layout.own.shape == (3, 6)
+    z = found.start(weights) + 0.1 * jnp.asarray(rng.normal(size=found.size))
+    _, scores = _columns(lambda x: found.terms(x, weights), z, np.eye(found.size))
+    np.testing.assert_allclose(dense(Blocks(*tools.data(z, weights)), found), scores @ scores.T, rtol=1e-9, atol=1e-9)
+
+
+def test_without_own_coordinates_an_arrow_is_its_block():
+    """As where subjects are of kinds, or nothing varies between them."""
+    at, h = Layout(np.arange(3), np.zeros((2, 0), int)), np.diag([1.0, 4.0, 9.0])
+    blocks = Blocks(h, np.zeros((2, 0, 3)), np.zeros((2, 0, 0)))
+    np.testing.assert_allclose(arrow(blocks, at) @ jnp.ones(3), [1.0, 1 / 2, 1 / 3])
+    np.testing.assert_allclose(blocks.solve(np.ones(3), np.array([True, False, True]), at), [1.0, 0.0, 1 / 9])
+    assert arrows.clipped(blocks.own).shape == (2, 0, 0)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_information_that_is_not_finite_or_has_no_factor_gives_no_geometry(space, monkeypatch, large):
+    """A step of Gauss-Newton goes nowhere, and a pilot's place is refused; neither stops the fit."""
+    tools, z, weights = _Tools.of(space), space.start(space.full_weights), space.full_weights
+    monkeypatch.setattr(tools, "large", large)
+    real = tools.information(z, weights)
+    lost = jax.tree.map(lambda x: np.full(np.shape(x), np.nan), real)
+    assert not np.any(np.isfinite(tools.solve(lost, np.ones(space.size))[~space.held]))
+    for bad in (lost, jax.tree.map(np.negative, real)):
+        monkeypatch.setattr(tools, "information", lambda z, weights, bad=bad: bad)
+        assert geometry_at(space, z, weights, "here") is None
+
+
+def test_points_around_a_mode_are_found_where_a_prior_curves_the_wrong_way(space):
+    """As a Student t does in its tail: of an arrow the common block is not clipped, only what is left of it."""
+    tools = _Tools.of(space)
+    at, free = tools.layout, np.flatnonzero(~space.held)
+    own = np.tile(np.eye(at.own.shape[1]), (len(at.own), 1, 1))
+    blocks = Blocks(-np.eye(len(at.common)), np.zeros((*at.own.shape, len(at.common))), own)
+    found = _around(space, Geometry(space.start(space.full_weights), None, {}, 0.0, blocks))
+    assert len(free) and len(found) == 5 and all(np.isfinite(v).all() for p in found for v in p.values())
 
 
 def test_many_coordinates_take_the_arrow_to_the_same_mode_and_are_kept(space, monkeypatch, tmp_path):

@@ -58,7 +58,10 @@ def test_a_few_divergences_warn_and_many_fail():
 def test_divergences_of_failed_solves_are_counted_apart():
     failed = (stats(5)["diverging"] & (stats(5)["diverging"].cumsum("draw") <= 3)).rename("failed_solve")
     found = judge(summarise(posterior(), ["CL"]), stats(5).assign(failed_solve=failed))
-    assert f"5 of 4000 draws diverged (0.12 %), {int(failed.sum())} of them where the equations could not be solved" in found.headline
+    assert (
+        f"5 of 4000 draws diverged (0.12 %), {int(failed.sum())} of them where there is no density, as where the equations cannot be solved"
+        in found.headline
+    )
     assert 0 < int(failed.sum()) <= 5
 
 
