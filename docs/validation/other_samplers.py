@@ -1,8 +1,8 @@
 """Kernels that were tried beside NUTS and HMC, in the same coordinates: `python docs/validation/other_samplers.py theophylline flagship`.
 
 Adjusted MCLMC (microcanonical Langevin with a Metropolis step; Robnik, De Luca, Silverstein & Seljak 2023; BlackJAX's), trajectories of a random number of
-steps around L, the step tuned to an acceptance of 0.9, each step two gradients. 4 chains of 500 draws from a pilot's draws on; effective draws as in
-sampling.py, gradients those of the draws. HMC beside it, in the same coordinates without a further metric. One line a posterior and setting in other_samplers.csv.
+steps around L, the step tuned to an acceptance of 0.9, each step two gradients. 4 chains of 500 draws after a run of 500, in a pilot's coordinates;
+effective draws as in sampling.py, gradients those of the draws. HMC beside it, whose metric adapts further. One line a setting in other_samplers.csv.
 """
 
 import sys
