@@ -19,6 +19,7 @@ from pkpd.inference.geometry import Geometry, _columns, _Tools, find_geometry, g
 from pkpd.inference.joint import _around
 from pkpd.inference.space import Space
 from pkpd.models.classic import one_compartment_oral
+from pkpd.population import subpopulations
 
 rng = np.random.default_rng(3)
 AT = Layout(np.array([2, 0, 7]), np.array([[1, 3], [6, 4], [8, 5]]))
@@ -83,10 +84,12 @@ def test_few_directions_find_the_whole_information(space):
     np.testing.assert_allclose(dense(Blocks(*tools._prior_curvature(z, weights)), space), hessian, rtol=1e-9, atol=1e-9)
 
 
-def test_a_residual_spread_of_each_subject_is_its_own(space):
+@pytest.mark.parametrize("kinds", [False, True])
+def test_of_residual_spreads_by_subject_and_of_kinds_too(space, kinds):
     """Scores of rows that are not plain, against every coordinate's own derivative: the same sums, 1e-9."""
-    problem = replace(space.problem, noise={"cp": by_subject(proportional_error(0.2), 0.3)})
-    found = Space(problem)
+    mixture, old = subpopulations(dist.Beta(2, 2), CL=dist.HalfNormal(1.0)) if kinds else None, space.problem.population
+    population = Population(old.correlation, mixture, **old.parameters)
+    found = Space(replace(space.problem, population=population, noise={"cp": by_subject(proportional_error(0.2), 0.3)}))
     tools, weights = _Tools(found), found.full_weights
     assert tools.layout.own.shape == (3, 6)
     z = found.start(weights) + 0.1 * jnp.asarray(rng.normal(size=found.size))
@@ -95,7 +98,7 @@ def test_a_residual_spread_of_each_subject_is_its_own(space):
 
 
 def test_without_own_coordinates_an_arrow_is_its_block():
-    """As where subjects are of kinds, or nothing varies between them."""
+    """As where nothing varies between subjects."""
     at, h = Layout(np.arange(3), np.zeros((2, 0), int)), np.diag([1.0, 4.0, 9.0])
     blocks = Blocks(h, np.zeros((2, 0, 3)), np.zeros((2, 0, 0)))
     np.testing.assert_allclose(arrow(blocks, at) @ jnp.ones(3), [1.0, 1 / 2, 1 / 3])
