@@ -9,7 +9,7 @@ import numpyro.distributions as dist
 import pandas as pd
 import pytest
 
-from pkpd import FitProblem, Population, by_subject, lognormal, proportional_error, read_cohort
+from pkpd import FitProblem, Population, by_subject, lognormal, proportional_error, read_cohort, sample
 from pkpd.inference import arrow as arrows
 from pkpd.inference import geometry as geometries
 from pkpd.inference import metric
@@ -20,6 +20,7 @@ from pkpd.inference.joint import _around
 from pkpd.inference.space import Space
 from pkpd.models.classic import one_compartment_oral
 from pkpd.population import subpopulations
+from tests import small
 
 rng = np.random.default_rng(3)
 AT = Layout(np.array([2, 0, 7]), np.array([[1, 3], [6, 4], [8, 5]]))
@@ -142,6 +143,20 @@ def test_many_coordinates_take_the_arrow_to_the_same_mode_and_are_kept(space, mo
     kept.keep_geometry(large)
     again = kept.geometry()
     assert all(np.array_equal(a, b) for a, b in zip(large.factor + large.information, again.factor + again.information, strict=True))
+
+
+@pytest.mark.slow
+def test_a_fit_by_an_arrow_has_the_posterior_of_one_by_a_matrix(monkeypatch):
+    """Pilot included; means and 95 % quantiles of five sites within 5 standard errors: sd / sqrt(ESS), and 2.1 times that (normal law)."""
+    settings = {"seed": 1, "chains": 2, "warmup": 300, "draws": 500, "kernel": "hmc", "target_accept": 0.8, "progress": False}
+    by_matrix = sample(small.problem(), **settings).summary.set_index("name")
+    for module in (arrows, geometries):
+        monkeypatch.setattr(module, "LARGE", 1)
+    by_arrow = sample(small.problem(), **settings).summary.set_index("name")
+    ess = 1 / (1 / by_matrix[["ess_bulk", "ess_tail"]].min(axis=1) + 1 / by_arrow[["ess_bulk", "ess_tail"]].min(axis=1))
+    assert len(ess) == 5 and ess.min() > 50
+    assert ((by_arrow["mean"] - by_matrix["mean"]).abs() < 5 * by_matrix["sd"] / np.sqrt(ess)).all()
+    assert (np.log(by_arrow["q95"] / by_matrix["q95"]).abs() < 5 * (by_matrix["sd"] / by_matrix["q95"]) * 2.1 / np.sqrt(ess)).all()
 
 
 def test_a_block_and_a_diagonal_are_the_matrix_they_stand_for():
