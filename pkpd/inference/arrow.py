@@ -52,13 +52,12 @@ class Layout:
 
 
 def layout(space: Any) -> Layout:
-    """Effects of subjects, of their occasions and on their residual spread are their own; the rest is common, as all is where subjects are of kinds."""
+    """Effects of subjects, of their occasions and on their residual spread are their own; the rest is common."""
     population, n, labels = space.problem.population, len(space.problem.cohort.subjects), np.array(space.labels())
     grouped = {x for g in population.correlation for x in g.names}
     sites = [f"raw_{'_'.join(g.names)}" for g in population.correlation]
     sites += [f"raw_{x}" for x in population.varying if x not in grouped] + [f"raw_occ_{x}" for x in population.occasions]
     sites += [f"raw_sigma_{x}" for x in space.problem.observed_names]  # of an error by subject
-    sites = [] if population.mixture is not None else sites
     columns = [np.flatnonzero(labels == s).reshape(n, -1) for s in sites]
     own = np.concatenate(columns, 1) if columns else np.zeros((n, 0), int)
     return Layout(np.flatnonzero(~np.isin(labels, sites)), own)
