@@ -1,4 +1,5 @@
-"""One device or two: virtual CAR-M patients over 28 days, by `what_if` of the flagship's prior and streamed. `python -m tests.benchmarks.devices`.
+"""One device or two: virtual CAR-M patients over 28 days, by `what_if` of the flagship's prior and streamed. `python -m tests.benchmarks.devices`;
+with `million` a million of them, streamed once.
 
 No family of `make bench`: JAX must be told of two devices before it starts. Every call compiles its program, so two sizes are timed (after one that is not):
 patients a second are those of the difference. The study behind the prior is simulated.
@@ -7,6 +8,7 @@ patients a second are those of the difference. The study behind the prior is sim
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 
@@ -34,12 +36,30 @@ def rates(name: str, run: Callable[[int, int], object], sizes: tuple[int, int], 
         )
 
 
+def streamed(method: str) -> Callable[..., object]:
+    from pkpd import Solver, stream_bands
+    from tests.benchmarks import stream
+
+    solver = Solver(method=method, rtol=stream.RTOL, atol=stream.RTOL)
+    return lambda n, devices: stream_bands(
+        stream.model(), stream.WEEK, stream.draw, times=stream.TIMES, n_subjects=n, key=jax.random.key(2), names=stream.STATES,
+        solver=solver, chunk=2000, devices=devices, progress=False,
+    )  # fmt: skip
+
+
+def million() -> None:
+    """All devices, compilation and counting in."""
+    wall, cpu = timed(lambda: streamed("native_rodas4")(1_000_000, None))
+    print(
+        f"1,000,000 patients, native_rodas4, {len(jax.devices())} devices: {wall:.1f} s wall, {cpu:.1f} s CPU, load {os.getloadavg()[0]:.1f}"
+    )
+
+
 def main() -> None:
     import numpy as np
 
     from fits.carm_phase1 import arms, problem
-    from pkpd import Solver, stream_bands, what_if
-    from tests.benchmarks import stream
+    from pkpd import what_if
 
     source, fractions = problem(quick=True), {"D1/3/5": arms()["D1/3/5"]}
     looks = np.arange(0.0, 28 * 24 + 1, 24.0)
@@ -50,13 +70,6 @@ def main() -> None:
         own = replace(source, solver=replace(source.solver, method=method))
         return lambda draws, n: what_if(own, fractions, times=looks, n_subjects=EACH, draws=draws, key=jax.random.key(1), devices=n)
 
-    def streamed(method: str) -> Callable[[int, int], object]:
-        solver = Solver(method=method, rtol=stream.RTOL, atol=stream.RTOL)
-        return lambda n, devices: stream_bands(
-            stream.model(), stream.WEEK, stream.draw, times=stream.TIMES, n_subjects=n, key=jax.random.key(2), names=stream.STATES,
-            solver=solver, chunk=2000, devices=devices, progress=False,
-        )  # fmt: skip
-
     print("| what | devices | patients | wall s | CPU s | patients a wall s | patients a CPU s | load |\n|---|---|---|---|---|---|---|---|")
     for method in ("cascade", "native_rodas4"):
         rates(f"what_if, {method}", predicted(method), (SHORT, LONG), EACH)
@@ -66,4 +79,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", max(DEVICES))
-    main()
+    million() if sys.argv[1:] == ["million"] else main()
