@@ -11,6 +11,7 @@ from pkpd.approximate import (
     PatientPosterior,
     PatientPrior,
     PointEstimates,
+    Profile,
     ebe,
     find_modes,
     laplace,
@@ -18,6 +19,7 @@ from pkpd.approximate import (
     objective,
     pathfinder,
     patient_prior,
+    profile,
     variational,
 )
 from pkpd.cli.run import run
@@ -223,6 +225,7 @@ __all__ = [
     "People",
     "PkpdError",
     "PointEstimates",
+    "Profile",
     "Population",
     "PriorCheck",
     "Regimen",
@@ -325,6 +328,7 @@ __all__ = [
     "power_error",
     "predict",
     "prior_check",
+    "profile",
     "prior_table",
     "proportional_error",
     "quantile_bands",

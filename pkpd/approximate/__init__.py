@@ -8,6 +8,7 @@ from pkpd.approximate.objective import ObjectiveValue, ebe, objective
 from pkpd.approximate.pathfinder import pathfinder
 from pkpd.approximate.patient import PatientPosterior
 from pkpd.approximate.patient_prior import PatientPrior, patient_prior
+from pkpd.approximate.profile import Profile, profile
 from pkpd.approximate.variational import variational
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "laplace",
     "maximise",
     "objective",
+    "Profile",
     "pathfinder",
+    "profile",
     "variational",
     "PatientPosterior",
     "PatientPrior",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -12,15 +13,33 @@ from pkpd.cli.fit import FitFile
 from pkpd.cli.fitfile import build_problem, load_problem
 from pkpd.inference import Identifiability
 from pkpd.inference import identify as look
+from pkpd.plots import plot_information, save_figure, write_whole
 
 
-def identify(fitfile: FitFile) -> None:
+def identify(
+    fitfile: FitFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for the table and the picture of it.", show_default=False)
+    ] = None,
+) -> None:
     """Before any fit: what the data of FITFILE can tell of each parameter at the prior medians, and which combinations only the priors will.
 
-    Expected posterior/prior sd by each observable alone and by all, and the standard error from the data alone, in percent. Nothing is sampled.
+    Expected posterior/prior sd by each observable alone and by all, and the standard error from the data alone, in percent. Nothing is sampled. With --out
+    also information.csv, information.png (which data inform which parameter) and verdict.txt.
     """
-    for line in as_text(look(build_problem(load_problem(fitfile), False))):
+    found = look(build_problem(load_problem(fitfile), False))
+    for line in as_text(found):
         typer.echo(line)
+    if out is not None:
+        keep(found, out)
+        typer.echo(f"Table, picture and verdict: {out}")
+
+
+def keep(found: Identifiability, out: Path) -> None:
+    """The table, its picture, and the sentences."""
+    write_whole(out / "information.csv", found.table.to_csv(index=False).encode())
+    write_whole(out / "verdict.txt", ("\n".join((found.verdict, *found.next_steps)) + "\n").encode())
+    save_figure(plot_information(found), out / "information.png")
 
 
 def as_text(found: Identifiability) -> list[str]:

@@ -10,9 +10,11 @@ from pkpd.plots.forest import plot_forest
 from pkpd.plots.gallery import Picture, gallery
 from pkpd.plots.heat_map import plot_heat_map
 from pkpd.plots.individual import individual_pages, plot_individual_fits
+from pkpd.plots.information import plot_information
 from pkpd.plots.observed_predicted import plot_observed_predicted
 from pkpd.plots.pareto import plot_pareto
 from pkpd.plots.prior_posterior import plot_prior_posterior
+from pkpd.plots.profile import plot_profile
 from pkpd.plots.residuals import plot_residuals
 from pkpd.plots.spaghetti import plot_spaghetti
 from pkpd.plots.tornado import plot_sobol, plot_tornado
@@ -34,9 +36,11 @@ __all__ = [
     "plot_forest",
     "plot_heat_map",
     "plot_individual_fits",
+    "plot_information",
     "plot_observed_predicted",
     "plot_pareto",
     "plot_prior_posterior",
+    "plot_profile",
     "plot_residuals",
     "plot_sobol",
     "plot_spaghetti",
