@@ -86,7 +86,7 @@ class Regimen:
         once = Every(self, read_length(interval, "The interval between doses"))
         return once if times is None else once.times(times)
 
-    def then(self, other: Regimen, after: Any = None) -> Regimen:
+    def then(self, other: Any, after: Any = None) -> Regimen:
         """This regimen, and `other` when it is over: its first dose `after` this one's last, or when the last interval of `every` has passed.
 
         Raises `DoseError` without `after` where no `every` says when this regimen is over.
@@ -219,7 +219,7 @@ class Regimen:
 
         return self._each(capped)
 
-    def __add__(self, other: Regimen) -> Regimen:
+    def __add__(self, other: Any) -> Regimen:
         return together((self, other)) if isinstance(other, Regimen) else NotImplemented
 
     def __repr__(self) -> str:
