@@ -28,11 +28,8 @@ def run_together(one: Chain, keys: Any) -> list[Done]:
     started = [one.start(i, begin, key, device) for i, key in enumerate(keys)]
     at = np.array([done for done, _, _ in started])
     first, walks, chunks = int(at.min()), jax.tree.map(lambda *x: jnp.stack(x), *(w for _, w, _ in started)), []
-    state, last, wait = (
-        (0, walks),
-        time.monotonic(),
-        EVERY,
-    )  # chunks that count, and where the chains stand after them: changed in one statement
+    state = (0, walks)  # chunks that count, and where the chains stand after them: changed in one statement
+    last, wait = time.monotonic(), EVERY
     try:
         for k, (adapt, renew) in enumerate(one.schedule[first:], first):
             walks, info = advance(state[1], adapt)

@@ -83,7 +83,7 @@ def run_nuts(
     checkpoint: Checkpoint | None = None,
     name: str = "",
 ) -> Draws:
-    """Chains of NUTS; the step and a dense refinement of the metric adapt during warm-up.
+    """Chains of NUTS; the step and a refinement of the metric adapt during warm-up.
 
     On a CPU chains take the devices in turn; one device runs one chain at a time, so the command line makes one device a core. On an accelerator they
     walk in one program. Ctrl-C stops after the current chunk and keeps what was drawn; with a checkpoint a later call goes on from there.
