@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from pkpd.approximate.profile import LEVEL
 from pkpd.plots import figures, marks, scales, style
 
-LEVEL, SHOWN = 3.841458820694124, 7.0
+SHOWN = 7.0
 
 
 @style.styled

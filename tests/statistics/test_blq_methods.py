@@ -1,7 +1,5 @@
 """The study of BLQ methods (docs/validation/blq_methods.py): its likelihood is the library's, its quadrature the integral, and its claim at one level."""
 
-import importlib.util
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,16 +7,14 @@ import pytest
 from numpyro import handlers
 
 from pkpd import FitProblem, cohort_model, limits_by, lognormal_error
+from tests.scripts import loaded
 
 PLACE = np.log([0.018, 4.5, 0.3, 0.5, 0.25])  # k, V, their spreads, the residual sd
 
 
 @pytest.fixture(scope="module")
 def study(root):
-    spec = importlib.util.spec_from_file_location("blq_methods", root / "docs" / "validation" / "blq_methods.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(root / "docs" / "validation" / "blq_methods.py")
 
 
 @pytest.fixture(scope="module")

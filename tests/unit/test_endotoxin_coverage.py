@@ -1,6 +1,5 @@
 """Coverage of another arm of the endotoxin study: counted right on a simulated arm whose law is known, no fit needed; what cannot be read is refused."""
 
-import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -9,14 +8,12 @@ import pytest
 
 from pkpd import FitError, Population, Solver, fixed, lognormal_error
 from pkpd.models.carm import endotoxin_cytokines
+from tests.scripts import loaded
 
 
 @pytest.fixture(scope="module")
 def script(root):
-    spec = importlib.util.spec_from_file_location("endotoxin_coverage", root / "docs" / "validation" / "endotoxin_coverage.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(root / "docs" / "validation" / "endotoxin_coverage.py")
 
 
 @pytest.fixture(scope="module")

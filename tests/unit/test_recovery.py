@@ -1,13 +1,12 @@
 """Every model of the library was fitted to data it simulated (docs/validation/recovery.csv), or is named here with the reason; the script itself on two."""
 
-import importlib.util
-
 import jax
 import numpy as np
 import pandas as pd
 import pytest
 
 from pkpd import available_models, load_model
+from tests.scripts import loaded
 
 NOT_RUN = {
     "carm_inflammation": "nearly all or none: a study at its switch; its page says that it is not to be estimated",
@@ -16,10 +15,7 @@ NOT_RUN = {
 
 @pytest.fixture(scope="module")
 def script(root):
-    spec = importlib.util.spec_from_file_location("recovery", root / "docs" / "validation" / "recovery.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(root / "docs" / "validation" / "recovery.py")
 
 
 def test_every_model_is_recovered_or_said_not_to_be(root):
