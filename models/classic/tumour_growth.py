@@ -59,9 +59,15 @@ wang = Component(
 STAGES = ("x1", "x2", "x3", "x4")
 
 
+def either(r, psi):
+    """(1 + r^psi)^(1/psi), with the larger of 1 and r taken out: r^20 of a large tumour is beyond a double, and its growth would silently be 0."""
+    larger = jnp.maximum(r, 1.0)
+    return larger * (1.0 + (jnp.clip(r, 0.0, 1.0) / larger) ** psi) ** (1.0 / psi)
+
+
 def simeoni_rates(t, y, p, s):
     weight = y.x1 + y.x2 + y.x3 + y.x4
-    slowed = (1.0 + (p.l0 / p.l1 * weight) ** p.psi) ** (1.0 / p.psi)
+    slowed = either(p.l0 / p.l1 * weight, p.psi)
     hit = p.k2 * s.concentration * y.x1
     passed = [flow(a, b, p.k1 * y[a]) for a, b in pairwise(STAGES[1:])]
     return total(gain("x1", p.l0 * y.x1 / slowed), flow("x1", "x2", hit), passed, loss("x4", p.k1 * y.x4))
