@@ -63,6 +63,7 @@ def test_every_folder_with_code_is_a_package(root):
     assert not missing, f"without __init__.py these folders are not shipped: {', '.join(missing)}"
 
 
+@pytest.mark.slow
 def test_the_editable_install_finds_the_models_folder(root, tmp_path):
     if run([sys.executable, "-c", "import pkpd"], tmp_path).returncode:
         pytest.skip("pkpd is not installed in this environment; `make test` installs it")

@@ -46,7 +46,7 @@ def arms(amount: float = 200.0, every: float = 24.0, times: int = 2):
     return {"as given": oral((200, "mg")), "other": infusion((amount, "mg"), "iv", over=(1, "h")).every((every, "h"), times=times)}
 
 
-@pytest.mark.parametrize("weight", [{}, {"WT": 90.0}])
+@pytest.mark.parametrize("weight", [pytest.param({}, marks=pytest.mark.slow), {"WT": 90.0}])
 def test_the_numbers_of_what_if(program, weight):
     """The same operations in another order: to rounding. Covariates too, and what is said of extrapolation."""
     covariates = with_values(app_study.problem(), weight)

@@ -58,6 +58,7 @@ def test_occasions_enter_the_density(over_occasions):
     assert objective(over_occasions, VALUES, "FOCEI").by_subject.to_numpy() == pytest.approx(np.array(hand), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_modes_of_occasions(over_occasions):
     """-(A'A / sigma^2 + Omega^-1)^-1 A' (x - mean) / sigma^2; an occasion that a subject never had keeps its prior, and does not count in shrinkage."""
     found = ebe(over_occasions, VALUES)

@@ -39,6 +39,7 @@ def found(problem, estimates):
     return profile(problem, estimates, ["V"])
 
 
+@pytest.mark.slow
 def test_the_rise_is_that_of_the_closed_form(problem, found):
     """Balanced: rise(mu) = N log(sum (y_i - mu)^2 / sum (y_i - y)^2), y_i the subjects' means; the other values follow exactly (ENOUGH is 1e-4)."""
     table = problem.cohort.observations
@@ -52,8 +53,10 @@ def test_the_rise_is_that_of_the_closed_form(problem, found):
     assert found.verdict == f"V: {line['lower']:.3g} to {line['upper']:.3g} (95 %, by the likelihood)."
 
 
-def test_it_is_drawn(found):
-    figure = plot_profile(found)
+def test_it_is_drawn():
+    looks = pd.DataFrame({"name": "V", "value": [10.0, 20.0, 40.0], "rise": [5.0, 0.0, 4.0]})
+    ends = {"estimate": 20.0, "lower": 12.0, "upper": 35.0, "wald_lower": 11.0, "wald_upper": 36.0, "unit": "L"}
+    figure = plot_profile(Profile(looks, pd.DataFrame({"V": ends}).T, "FOCEI"))
     assert figure.axes[0].get_title(loc="left") == "V (L)" and len(figure.axes[0].lines) == 3
 
 

@@ -85,6 +85,7 @@ def test_few_directions_find_the_whole_information(space):
     np.testing.assert_allclose(dense(Blocks(*tools._prior_curvature(z, weights)), space), hessian, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [False, True])
 def test_of_residual_spreads_by_subject_and_of_kinds_too(space, kinds):
     """Scores of rows that are not plain, against every coordinate's own derivative: the same sums, 1e-9."""
@@ -130,6 +131,7 @@ def test_points_around_a_mode_are_found_where_a_prior_curves_the_wrong_way(space
     assert len(free) and len(found) == 5 and all(np.isfinite(v).all() for p in found for v in p.values())
 
 
+@pytest.mark.slow
 def test_many_coordinates_take_the_arrow_to_the_same_mode_and_are_kept(space, monkeypatch, tmp_path):
     small = find_geometry(space, lambda _: None)
     for module in (arrows, geometries):

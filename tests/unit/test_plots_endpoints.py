@@ -108,6 +108,7 @@ def test_simulated_survival_follows_the_hazard(interval):
     assert inside.mean() > 0.8  # 90 % expected pointwise; a fixed seed
 
 
+@pytest.mark.slow
 def test_simulated_counts_follow_the_hazard():
     """The mean of 300 studies of 60 subjects: sd of a median below 1.25 sqrt(3 / 20) / sqrt(300) = 0.03, four of them allowed."""
     table = event_table(events(recurrent=True), "death")
