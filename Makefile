@@ -19,7 +19,7 @@ SETTINGS := JAX_PLATFORMS=cpu JAX_ENABLE_X64=1
 QUIET := PYTHONWARNINGS=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 
 demo: .venv/ready
-	.venv/bin/pkpd fit fits/carm_phase1.py --quick --out build/demo --seed 1
+	.venv/bin/pkpd fit fits/carm_blood_il6.py --quick --out build/demo --seed 1
 
 test: lint
 	$(SETTINGS) $(PY) -m pytest -q $(TOGETHER)

@@ -1,16 +1,19 @@
-"""The flagship in its first form: CAR-macrophage blood persistence and IL-6 of 14 patients on two regimens, from a SIMULATED CT-0508-like study.
+"""The flagship: a phase 1 study of CAR-macrophages, all that was measured of each patient in one model. The study is SIMULATED.
 
-No CT-0508 concentrations are used: none are published. The data are simulated by data/carm_phase1_simulated/generate.py. What is sampled, fixed and
-prior-driven follows the Fisher information of this design: blood determines four combinations of its eight parameters, so deaths in organs
-and the spleen-to-liver ratio are fixed and labelled so; base x slope of IL-6 is sampled instead of the slope.
+Blood copies (quantified, below a limit, or only detected or not), IL-6, TNF, IL-8 and IL-10 with lower and upper limits of quantification, biopsies,
+tumour size and the grade of CRS of 14 patients on two regimens. No CT-0508 concentrations are used: none are published. The data are simulated by
+data/carm_phase1_simulated/panel.py, population values drawn once from the priors. The classes of response in that file are the sizes read twice and
+are left out. Blood and IL-6 alone, a smaller model of another simulated study: carm_blood_il6.py.
 """
 
 import json
+import math
 from pathlib import Path
 
 import jax
 import numpy as np
 import numpyro.distributions as dist
+import pandas as pd
 
 from pkpd import (
     FitProblem,
@@ -19,39 +22,82 @@ from pkpd import (
     Solver,
     cells,
     day,
+    detection,
+    fixed,
     infusion,
     logit_normal,
     lognormal,
     lognormal_error,
+    ordinal,
     read_cohort,
     run,
     sum_of,
     tied,
     what_if,
 )
-from pkpd.models.carm import carm_blood_il6, priors
+from pkpd.models.carm import carm_panel, priors
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "carm_phase1_simulated"
-UNITS = {"DV": {"car_dna": "copies/ug", "il6": "pg/mL"}}
-SPREAD = {"k_BH": 0.5, "S": 0.5, "k_BT": 0.5, "gain_il6": 1.0}  # half-normal scale of the between-patient sd
+CYTOKINES = ("il6", "tnf", "il8", "il10")
+UNITS = {
+    "DV": {
+        "car_dna": "copies/ug",
+        "detect": "copies/ug",
+        "biopsy_car": "copies/ug",
+        "sld": "mm",
+        "crs": "1",
+        **dict.fromkeys(CYTOKINES, "pg/mL"),
+    }
+}
+SPREAD = {"k_BH": 0.5, "S": 0.5, "k_BT": 0.5}  # half-normal scale of the between-patient sd
+SIGMA = {"car_dna": 0.6, "biopsy_car": 1.0, "sld": 0.1, **dict.fromkeys(CYTOKINES, 0.5)}  # of the residual sd of the log
+FIXED = ("k_Ld", "k_Td", "c_kill", "gam", "V50", "dE", "A50", "E_cap")  # at the library's values: nothing measured here tells them
+COUNTS = ("p_new", "crs_il6", "crs_gap2", "crs_gap3", "crs_slope")  # priors for counts in papers; grades have theirs below
+PRIORS = {n: p for n, p in (priors.PRIORS | priors.CYTOKINES | priors.OUTCOMES).items() if n not in FIXED + COUNTS}
 
 ASSUMPTIONS = (
     "Data are simulated; no CT-0508 concentration exists in or behind them.",
-    "Fixed, not estimated: k_Ld, k_Td = k_Ad, k_Pd, k_Hd, k_Bd, the ratio k_BP/k_BH, and no return from the liver (k_HB = 0).",
+    "Fixed at the library's values, not estimated: k_Ld, k_Td = k_Ad, k_Pd, the ratio k_BP/k_BH, no return from the liver, S_x (vector copies a cell in "
+    "biopsies: known); of the tumour c_kill, gam, eta, V50, dE, A50, E_cap, one lesion, the typical size before treatment (60 mm) and its spread. The "
+    "study was simulated with other values of k_Ld, k_Td, c_kill, gam, V50, dE, A50 and E_cap, as nature would have them.",
+    "One spread for the release of all four cytokines: a patient who releases much of one releases much of all, in proportion.",
     "The lung empties faster than the blood (k_LB + k_Ld > total exit): the flip-flop twin of the blood curve is held off by the priors only.",
     "Viability and CAR+ fraction of each patient's product are known; the dose that enters the model is infused cells x viability x CAR+ fraction.",
-    "Prior-driven here (no biopsies): k_BT, k_act, h2, weight_A.",
+    "The grade of CRS goes with the area of IL-6 above baseline up to its visit; a cutpoint of 0 is 50 pg/mL over 20 h.",
+    "Prior-driven, whatever the fit says of convergence: kg, kT and pE (they take up what the fixed values of killing and T cells miss: not to be read as "
+    "rates of a tumour), and the cutpoints of CRS.",
 )
 
 
 def population() -> Population:
     def spec(name: str):
         kind = logit_normal if name in priors.UNIT_INTERVAL else lognormal
-        between = dist.HalfNormal(SPREAD[name]) if name in SPREAD else None
-        return kind(priors.PRIORS[name], between=between)
+        return kind(PRIORS[name], between=dist.HalfNormal(SPREAD[name]) if name in SPREAD else None)
 
-    ratios = {name: tied(other, times) for name, (other, times) in priors.TIED.items() if other in priors.PRIORS}
-    return Population(**{name: spec(name) for name in priors.PRIORS}, **ratios)
+    return Population(
+        **{name: spec(name) for name in PRIORS},
+        **{name: tied(other, times) for name, (other, times) in priors.TIED.items() if other in PRIORS},
+        release=fixed(1.0, between=dist.HalfNormal(1.0), source="definition: 1, the typical patient; log sd half-normal(1)"),
+        V0=fixed(carm_panel.typical["V0"], between=priors.V0_BETWEEN, source="assumption: 60 mm, log sd of SLD 0.5 between patients"),
+    )
+
+
+def noise() -> dict:
+    step = dist.HalfNormal(1.5)
+    return {
+        **{name: lognormal_error(dist.HalfNormal(scale)) for name, scale in SIGMA.items()},
+        "detect": detection(dist.HalfNormal(0.6)),
+        "crs": ordinal((dist.Normal(0.0, 1.5), step, step), slope=dist.HalfNormal(1.5)),
+    }
+
+
+def truth() -> dict[str, float]:
+    """The values the study was simulated with, by the names of this fit."""
+    values = json.loads((DATA / "panel_truth.json").read_text(encoding="utf-8"))["values"]
+    known = {n: v for n, v in values.items() if n in PRIORS or n.startswith("sigma_") or n.removeprefix("omega_") in SPREAD}
+    grades = {"cut1_crs": math.log(values["crs_il6"] * 20.0 / carm_panel.typical["auc_ref"]), "slope_crs": values["crs_slope"]}
+    grades |= {f"gap{i}_crs": values[f"crs_gap{i}"] for i in (2, 3)}
+    return {**known, **grades, "omega_release": values["omega_gains"], "sigma_detect": values["sigma_car_dna"]}
 
 
 def arms() -> dict:
@@ -63,35 +109,35 @@ def arms() -> dict:
 
 def regimens(fit):
     """D1 against D1/3/5 against a doubled single dose (extrapolation), in new patients."""
-    times = np.unique(
-        np.concatenate([np.linspace(0, 8, 33), 48 + np.linspace(0, 8, 17), 96 + np.linspace(0, 8, 17), np.arange(0, 337, 6.0)])
-    )
+    near = [d + np.linspace(0, 8, 17) for d in (0, 48, 96)]
+    times = np.unique(np.concatenate([*near, np.arange(0, 337, 12.0), (672.0, 1344.0, 2688.0)]))
     return what_if(fit, arms(), times=times, n_subjects=100, draws=100, key=jax.random.PRNGKey(11))
 
 
-def fit_problem(records, truth, quick: bool, name: str = "carm_phase1") -> FitProblem:
-    """The same statistical model for any simulated study of this design (coverage uses it)."""
-    cohort = read_cohort(records, model=carm_blood_il6, units=UNITS, covariates=["REGIMEN"])
-    draws = 600 if quick else 1000
+def fit_problem(rows: pd.DataFrame, known: dict[str, float], quick: bool, name: str = "carm_phase1") -> FitProblem:
+    """The same statistical model for any simulated study of this design."""
+    cohort = read_cohort(
+        rows[rows["DVID"] != "recist"], model=carm_panel, units=UNITS, covariates=["REGIMEN"], name="panel_records.csv, simulated"
+    )
+    draws = 400 if quick else 1000
     return FitProblem(
-        carm_blood_il6,
+        carm_panel,
         cohort,
         population(),
-        noise={"car_dna": lognormal_error(dist.HalfNormal(0.6)), "il6": lognormal_error(dist.HalfNormal(0.5))},
+        noise(),
         name=name,
-        title="CAR-macrophages: blood persistence and IL-6 (simulated CT-0508-like study)",
+        title="CAR-macrophages, phase 1: blood, cytokines, biopsies, tumour size, CRS (simulated CT-0508-like study)",
         simulated=True,
-        truth=truth,
+        truth=known,
         assumptions=ASSUMPTIONS,
-        sampler=Sampler(chains=4, draws=draws, warmup=draws, target_accept=0.95, max_tree_depth=8),
-        solver=Solver(mesh_growth=0.5),
+        sampler=Sampler(chains=4, draws=draws, warmup=draws, target_accept=0.9, kernel="hmc"),
+        solver=Solver(rtol=1e-4, atol=1e-6),
         what_if=regimens,
     )
 
 
 def problem(quick: bool) -> FitProblem:
-    truth = json.loads((DATA / "truth.json").read_text(encoding="utf-8"))["values"]
-    return fit_problem(DATA / "records.csv", truth, quick)
+    return fit_problem(pd.read_csv(DATA / "panel_records.csv", keep_default_na=False), truth(), quick)
 
 
 if __name__ == "__main__":

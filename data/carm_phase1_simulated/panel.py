@@ -31,12 +31,7 @@ LOD, LLOQ = 10.0, {"car_dna": 50.0, "il6": 1.0, "tnf": 1.0, "il8": 2.0, "il10": 
 ULOQ = {"il6": (250.0, 2500.0), "il8": (250.0, 2500.0), "tnf": (2500.0, 2500.0), "il10": (2500.0, 2500.0)}  # first and second assay batch
 SIGMA = {"car_dna": 0.56, "il6": 0.4, "tnf": 0.4, "il8": 0.4, "il10": 0.4, "biopsy_car": 0.9, "sld": 0.07}
 DETECT, BIOPSIES, SCANS, GRADED = (312.0, 648.0), (PRE_DOSE_H, 168.0, 648.0), (PRE_DOSE_H, 1344.0, 2688.0), 168.0
-GRID = np.arange(0.5, GRADED + 0.5, 0.5)  # hours on which the peak of IL-6 is taken
-GAINS = {"tnf": 30.0, "il8": 56.0, "il10": 84.0}  # pg/mL per 1e9 cells; a typical TNF peak of about 60 after 5e9 infused cells
-CYTOKINES = {f"base_{c}": priors.around(carm_study.typical[f"base_{c}"], 1.0) for c in PANEL[1:]}
-CYTOKINES |= {f"kout_{c}": priors.around(carm_study.typical[f"kout_{c}"], 0.7) for c in PANEL[1:]}
-CYTOKINES |= {f"gain_{c}": priors.around(v, 1.5) for c, v in GAINS.items()}
-PRIORS = priors.PRIORS | priors.OUTCOMES | CYTOKINES
+PRIORS = priors.PRIORS | priors.OUTCOMES | priors.CYTOKINES
 PLACES = [*PRIORS]
 PLACES.insert(PLACES.index("kg"), "V0")  # fixed; its place among the random keys stays, so that no other value depends on it
 BETWEEN = {"k_BH": 0.4, "S": 0.7, "k_BT": 0.8, "V0": priors.V0_BETWEEN}
@@ -44,6 +39,7 @@ TYPICAL_V0 = carm_study.typical["V0"]  # fixed: V0 varies between patients alone
 SLOPES = 0.8  # sd of one effect shared by the gains of all cytokines
 LOADINGS = dict.fromkeys(PANEL, 1.0)  # ln gain_c of a patient = ln gain_c + loading_c x shared effect (assumption: the same for all)
 OUTSIDE = ("p_new", "crs_il6", "crs_gap2", "crs_gap3", "crs_slope")  # parameters of what is read off the model
+AREA_H = 20.0  # pg*h/mL of IL-6 above baseline for each pg/mL of crs_il6: a grade goes with the area, 50 pg/mL over 20 h (assumption)
 
 
 def study(seed: int) -> tuple[pd.DataFrame, dict[str, float], int]:
@@ -86,7 +82,7 @@ def patient(rng, number: int, regimen: str, her2: int) -> list[dict]:
     blood = {PRE_DOSE_H, *(t + x for t in starts for x in BLOOD_AFTER), *BLOOD_LATE[regimen]} - starts - set(DETECT)
     serum = {PRE_DOSE_H, *(t + x for t in starts for x in IL6_AFTER), *IL6_LATE[regimen]} - starts
     looks = [("car_dna", blood), *((c, serum) for c in PANEL), ("detect", DETECT), ("biopsy_car", BIOPSIES), ("sld", SCANS)]
-    looks += [("recist", SCANS[1:]), ("crs", (GRADED,)), ("grid", GRID)]
+    looks += [("recist", SCANS[1:]), ("crs", (GRADED,))]
     rows += [
         {"TIME_H": t, "EVID": 0, "AMT_E9": 0.0, "RATE": 0.0, "CMT": "", "DVID": name, "order": 2}
         for name, times in looks
@@ -101,10 +97,9 @@ def reported(rng, truth: dict[str, float]) -> pd.DataFrame:
     table = pd.DataFrame([row for i, (regimen, her2) in enumerate(patients) for row in patient(rng, i + 1, regimen, her2)])
     plain = table.assign(DVID=np.where(table["EVID"] == 0, "car_dna", ""))  # every observable is predicted at every row, whatever its name
     f = simulate(carm_study, plain, individual(rng, truth, len(patients)), units={"TIME": "h", "AMT": "1e9 cells"}).reset_index(drop=True)
-    peak = f["il6"].where(table["DVID"] == "grid").groupby(table["ID"]).max()
     last = table[table["DVID"] == "biopsy_car"]["TIME_H"] == 168.0
     lod = 0.01 * float(f["biopsy_car"][last.index[last]].median())  # of the 168 h signal: so that some biopsies are censored
-    rows = [row for kind in table["DVID"].unique() for row in _measured(rng, kind, table[table["DVID"] == kind], f, truth, peak, lod)]
+    rows = [row for kind in table["DVID"].unique() for row in _measured(rng, kind, table[table["DVID"] == kind], f, truth, lod)]
     named = pd.DataFrame(rows).set_index("row").sort_index()
     scans = table["DVID"] == "recist"
     named.loc[scans, "DV"] = [f"{c:g}" for c in _classes(rng, table.assign(DV=named["DV"]), truth["p_new"])]
@@ -116,10 +111,8 @@ def _row(i, dv, cens=0, limit=".", lloq=".", uloq=".") -> dict:
     return {"row": i, "DV": shown(dv), "CENS": cens, "LIMIT": shown(limit), "LLOQ": shown(lloq), "ULOQ": shown(uloq)}
 
 
-def _measured(rng, kind: str, rows: pd.DataFrame, f: pd.DataFrame, truth: dict, peak: pd.Series, lod: float) -> list[dict]:
+def _measured(rng, kind: str, rows: pd.DataFrame, f: pd.DataFrame, truth: dict, lod: float) -> list[dict]:
     """What the laboratory or the reader reports of the rows of one kind."""
-    if kind == "grid":
-        return []
     noisy = lambda name: np.maximum(f.loc[rows.index, name], 1e-12) * np.exp(SIGMA[name] * rng.normal(size=len(rows)))  # noqa: E731
     if kind == "":
         return [_row(i, ".") for i in rows.index]
@@ -134,9 +127,8 @@ def _measured(rng, kind: str, rows: pd.DataFrame, f: pd.DataFrame, truth: dict, 
     if kind == "recist":
         return [_row(i, ".") for i in rows.index]  # from the sizes, once they are measured
     if kind == "crs":
-        p = np.asarray(
-            of_each_grade(np.log(peak.to_numpy()), truth["crs_slope"], np.log(truth["crs_il6"]), truth["crs_gap2"], truth["crs_gap3"])
-        )
+        area = np.log(f.loc[rows.index, "il6_auc"].to_numpy() / AREA_H)
+        p = np.asarray(of_each_grade(area, truth["crs_slope"], np.log(truth["crs_il6"]), truth["crs_gap2"], truth["crs_gap3"]))
         return [_row(i, float(rng.choice(len(q), p=q / q.sum()))) for i, q in zip(rows.index, p.T, strict=True)]
     high = [ULOQ[kind][(n + 1) % 2] for n in rows["ID"]]
     return [_cytokine(i, y, LLOQ[kind], u) for (i, y), u in zip(noisy(kind).items(), high, strict=True)]

@@ -1,6 +1,6 @@
 """One dose or three? 5e9 CAR-macrophages on day 1 against 0.5, 1.5 and 3.0e9 on days 1, 3 and 5: blood persistence and IL-6.
 
-All numbers come from the PRIOR of the flagship problem (`fits/carm_phase1.py`, whose study is simulated): nothing is fitted here, so the page is built
+All numbers come from the PRIOR of the flagship problem (`fits/carm_blood_il6.py`, whose study is simulated): nothing is fitted here, so the page is built
 in a minute. The same functions take the fit in the place of the problem.
 """
 
@@ -28,7 +28,7 @@ from pkpd.models.carm import carm_blood_il6, cytokine_idr
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "fits"))
 
-from carm_phase1 import DATA, fit_problem  # noqa: E402
+from carm_blood_il6 import DATA, fit_problem  # noqa: E402
 
 # arms
 PRODUCT = {"viability": 0.9, "car_fraction": 0.75}

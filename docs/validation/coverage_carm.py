@@ -48,7 +48,7 @@ def main() -> None:
     options.add_argument("--chains", type=int, default=2)
     args = options.parse_args()
     jax.config.update("jax_enable_x64", True)
-    fit_file, generator = load(ROOT / "fits" / "carm_phase1.py"), load(ROOT / "data" / "carm_phase1_simulated" / "generate.py")
+    fit_file, generator = load(ROOT / "fits" / "carm_blood_il6.py"), load(ROOT / "data" / "carm_phase1_simulated" / "generate.py")
     done = set(pd.read_csv(OUT)["seed"]) if OUT.exists() else set()
     seed, end = FIRST_SEED, time.time() + 3600 * args.hours
     while time.time() < end:

@@ -22,7 +22,7 @@ DRAWS, METHODS = 40, ("cascade", "native_rodas4", "native_tsit5", "tsit5_batched
 
 
 def flagship():
-    spec = importlib.util.spec_from_file_location("flagship", HERE.parents[1] / "fits" / "carm_phase1.py")
+    spec = importlib.util.spec_from_file_location("flagship", HERE.parents[1] / "fits" / "carm_blood_il6.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.problem(quick=True)

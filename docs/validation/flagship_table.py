@@ -1,6 +1,6 @@
 """The flagship's table of truths, intervals and posterior/prior sd ratios from a finished fit: `python docs/validation/flagship_table.py DIR`.
 
-Writes flagship_carm.csv beside this file from a run of `pkpd fit fits/carm_phase1.py --seed 1 --out DIR`.
+Writes flagship_carm.csv beside this file from a run of `pkpd fit fits/carm_blood_il6.py --seed 1 --out DIR`.
 """
 
 import json

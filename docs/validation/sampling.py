@@ -27,7 +27,7 @@ TABLE = HERE / "sampling.csv"
 POSTERIORS = {
     "theophylline": ("theophylline", 500),
     "friberg_karlsson": ("friberg_karlsson", 500),
-    "flagship": ("carm_phase1", 500),
+    "flagship": ("carm_blood_il6", 500),
     "warfarin": ("warfarin", 500),
     "endotoxin": ("endotoxin_cytokines", 500),
 }

@@ -9,6 +9,7 @@ from .killing import carm_kill_invitro
 from .macrophage_endotoxin import macrophage_endotoxin
 from .network import cytokine_network
 from .outcomes import carm_outcomes
+from .panel import carm_panel
 from .perfusion import carm_mpbpk
 from .saturation import cytokine_emax
 from .trafficking import carm_recirculating, carm_trafficking
@@ -20,6 +21,7 @@ __all__ = [
     "carm_kill_invitro",
     "carm_mpbpk",
     "carm_outcomes",
+    "carm_panel",
     "carm_pembrolizumab",
     "carm_recirculating",
     "carm_study",

@@ -47,6 +47,19 @@ UNIT_INTERVAL = ("f_L", "h2")
 
 BETWEEN = {"k_BH": 0.4, "S": 0.7, "k_BT": 0.8, "gain_il6": 0.8}
 
+# TNF, IL-8 and IL-10 beside IL-6; assumptions but where the `source` of the parameter names one.
+CYTOKINES = {
+    "base_tnf": around(6.3, 1.0),
+    "base_il8": around(2.8, 1.0),
+    "base_il10": around(4.2, 1.0),
+    "kout_tnf": around(1.4, 0.7),
+    "kout_il8": around(0.69, 0.7),
+    "kout_il10": around(0.8, 0.7),
+    "gain_tnf": around(30.0, 1.5),  # a typical peak of about 60 pg/mL after 5e9 infused cells
+    "gain_il8": around(56.0, 1.5),
+    "gain_il10": around(84.0, 1.5),
+}
+
 V0_BETWEEN = 1.5
 """Tumours before treatment differ between patients, around a fixed typical V0 (SLD of 60 mm): log sd 0.5 of SLD, hence 1.5 of volume (assumption)."""
 

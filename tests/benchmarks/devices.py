@@ -58,7 +58,7 @@ def million() -> None:
 def main() -> None:
     import numpy as np
 
-    from fits.carm_phase1 import arms, problem
+    from fits.carm_blood_il6 import arms, problem
     from pkpd import what_if
 
     source, fractions = problem(quick=True), {"D1/3/5": arms()["D1/3/5"]}

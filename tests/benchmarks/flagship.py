@@ -1,4 +1,4 @@
-"""The flagship fit (fits/carm_phase1.py): one gradient of its whole posterior, beside diffrax at least as accurate, on one core."""
+"""The flagship fit (fits/carm_blood_il6.py): one gradient of its whole posterior, beside diffrax at least as accurate, on one core."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ours(problem: FitProblem, z: Any, weights: Any) -> dict[str, Way]:
 
 
 def rows(say: Callable[[str], None]) -> Iterator[Row]:
-    problem = fit_problem("carm_phase1")
+    problem = fit_problem("carm_blood_il6")
     weights = Space(problem).full_weights
     z = point(problem, problem.truth, weights)
     mine = ours(problem, z, weights)

@@ -73,7 +73,7 @@ def test_a_study_of_infusions_by_rate_and_unequal_doses():
     """The flagship's simulated study: nine patients had three fractions, each over half an hour."""
     from pkpd.cli.fitfile import build_problem, load_problem
 
-    known = studied(build_problem(load_problem(ROOT / "fits" / "carm_phase1.py"), True))
+    known = studied(build_problem(load_problem(ROOT / "fits" / "carm_blood_il6.py"), True))
     assert known.arm.doses == len(known.arm.amounts) == 3 and (known.arm.interval, known.arm.over) == (48.0, 0.5)
     assert known.infused and known.unit == "1e9 cells" and known.route == "infusion"
 

@@ -15,6 +15,7 @@ from pkpd.models.carm import (
     carm_kill_invitro,
     carm_mpbpk,
     carm_outcomes,
+    carm_panel,
     carm_pembrolizumab,
     carm_study,
     carm_trafficking,
@@ -327,7 +328,7 @@ def test_t_cells_stay_below_their_cap():
     assert end == pytest.approx(max(np.roots([-pe / cap, pe - de, de])), rel=1e-5)  # A50/A = 1e-6
 
 
-@pytest.mark.parametrize("model", [carm_tumour, carm_outcomes, carm_study])
+@pytest.mark.parametrize("model", [carm_tumour, carm_outcomes, carm_study, carm_panel])
 def test_capture_follows_tumour_perfusion(model):
     """(V/V_ref)^(2/3), whatever the patient's own volume before treatment is."""
     y = dict.fromkeys(model.state_names, 0.0) | {"blood": 1.0, "volume": 8 * model.typical["V_ref"], "effectors": 1.0}
@@ -370,6 +371,15 @@ def test_the_study_model_observes_everything_and_keeps_its_parts():
         {n: rates(cytokine_panel, panel)[n] for n in ("Z", "il6", "ifng")}, rel=1e-13
     )
     assert found["il6_auc"] == pytest.approx(3.0 - carm_study.typical["base_il6"], rel=1e-13)
+
+
+def test_the_panel_model_is_the_study_model_with_one_release_for_all_cytokines():
+    y = {n: 0.5 for n in carm_panel.state_names} | {"volume": 1e5, "il6": 3.0, "il6_auc": 2500.0}
+    plain = rates(carm_study, {n: y.get(n, 1.0) for n in carm_study.state_names})
+    assert rates(carm_panel, y) == pytest.approx({n: plain[n] for n in carm_panel.state_names}, rel=1e-13)
+    tripled = {f"gain_{c}": 3 * carm_panel.typical[f"gain_{c}"] for c in ("il6", "tnf", "il8", "il10")}
+    assert rates(carm_panel, y, release=3.0) == pytest.approx(rates(carm_panel, y, **tripled), rel=1e-13)
+    assert seen(carm_panel, y)["crs"] == pytest.approx(math.log(2.5), rel=1e-8) and seen(carm_panel, y | {"il6_auc": 0.0})["crs"] < -20
 
 
 # Cytokine release syndrome.

@@ -50,7 +50,7 @@ KNOTTED = {
     "tmdd_full",
 }
 KNOTTED |= {"michaelis_menten_iv", "michaelis_menten_oral", "tmdd_qss", "tumour_claret", "tumour_simeoni"}  # curved, and no cascade
-KNOTTED |= {"carm_outcomes", "carm_inflammation"}
+KNOTTED |= {"carm_outcomes", "carm_inflammation", "carm_panel"}
 CURVED |= KNOTTED | {"cytokine_panel", "cytokine_network", "cytokine_emax", "endotoxin_cytokines"}
 LOOPED = {n for n in MODELS if n.startswith(("two_", "three_"))} | {"carm_recirculating", "indirect_response_II", "indirect_response_IV"}
 LOOPED |= KNOTTED | {"friberg_karlsson"}

@@ -27,7 +27,7 @@ def with_cl(median: float, sd: float = 0.7, **changes) -> FitProblem:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["theophylline", pytest.param("carm_phase1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["theophylline", pytest.param("carm_blood_il6", marks=pytest.mark.slow)])
 def test_the_priors_of_the_fit_files_give_no_warning(root, name):
     check = prior_check(fit_file(root, name), seed=1)
     assert check.verdict == "Nothing odd in 400 simulations from the prior."
