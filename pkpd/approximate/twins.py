@@ -17,6 +17,7 @@ from pkpd.errors import FitError
 from pkpd.inference.identify import prior_width
 from pkpd.inference.linearised import check_solved, expected_rows, is_positive, is_typical, moves_of, site_slopes
 from pkpd.inference.problem import FitProblem
+from pkpd.inference.quality import finer
 from pkpd.inference.space import Space
 from pkpd.noise import ResidualError
 from pkpd.solve.choose import waiting
@@ -31,7 +32,8 @@ HOME = 0.05
 """Prior sds within which two ends are one place."""
 SPREAD, LONGEST = 1.5, 1.0
 """Starts are scattered by this many prior sds around the medians; no step is longer than so many."""
-MOST, SLIDES = 80, 200
+MOST, SLIDES, GAIN = 80, 200, 1e-3
+"""Most steps of a descent and of a slide; a step that lowers the sum of squares by less than this share is the last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ def find_twins(problem: FitProblem, *, seed: Any, starts: int = 16) -> Twins:
     'Twin 1: the same predictions with ka 0.0875 1/h (here 1.5), V 1.867 L (here 32); flip-flop: ka and CL/V change places. ...'
     """
     checked("find_twins", seed=seed, starts=starts)
-    problem = replace(problem, solver=waiting(problem.solver))
+    problem = replace(problem, solver=waiting(finer(problem.solver)))
     at = Differences(problem)
     if not at.names:
         raise FitError(f"{problem.name}: every typical value is held, so there is nothing to look for.")
@@ -144,7 +146,7 @@ class Differences:
         kept = np.flatnonzero(np.isin(problem.rows.observable, plain))
         self._rows = lambda u: tuple(x[kept] for x in expected_rows(problem, space.constrain(z + u @ self.basis)))
         mean, sd = jax.jit(self._rows)(jnp.zeros(len(moves)))
-        check_solved(problem, np.asarray(mean), kept)
+        check_solved(problem, np.asarray(mean))
         self._mean, self._sd = mean, sd
 
     @cached_property
@@ -197,7 +199,7 @@ def fitted(at: Differences, u: np.ndarray) -> np.ndarray | None:
             there = at.values(u + step)
             moved = bool(np.isfinite(there).all() and there @ there < r @ r)
             damping *= 0.1 if moved else 10.0
-        if not moved:
+        if not moved or there @ there > (1.0 - GAIN) * (r @ r):
             break
         u, r = u + step, there
     return u if np.isfinite(r).all() and np.abs(r).max() < AGREE else None

@@ -143,6 +143,6 @@ def keep(found: Identifiability, out: Path) -> None:
     write_whole(out / "information.csv", found.table.to_csv(index=False).encode())
     if len(found.steps) > 1:
         write_whole(out / "steps.csv", found.by_step.to_csv(index=False).encode())
-    said = (found.verdict, *found.next_steps, *(c.sentence for c in found.strongest))
+    said = (found.verdict, *found.next_steps, *(c.sentence for c in found.together))
     write_whole(out / "verdict.txt", ("\n".join(said) + "\n").encode())
     save_figure(plot_information(found), out / "information.png")

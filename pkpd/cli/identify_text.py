@@ -16,13 +16,26 @@ def as_text(found: Identifiability, assumed: Sequence[str] = ()) -> list[str]:
     head = ("parameter", "prior median", "unit", "prior sd", *(s["stream"] for s in streams), "SE %")
     body = [_line(line, [s["stream"] for s in streams]) for line in found.table.to_dict("records")]
     counts = ("observable", "rows", "rank", "more than prior", "of")
-    widest = () if found.not_seen or found.weakest is None else (f"Known least: {found.weakest.alone}.",)
-    said = (*(d.sentence for d in found.not_seen), *found.next_steps, *widest, *(c.sentence for c in found.strongest))
+    widest = () if found.not_seen or found.weakest is None or len(_typical(found)) < 2 else (f"Known least: {found.weakest.alone}.",)
+    said = (*(d.sentence for d in found.not_seen), *found.next_steps, *widest, *_best(found), *(c.sentence for c in found.together))
     told = [found.headline, *(f"  {line}" for line in said), "", "Expected posterior/prior sd:", *columns(head, body), ""]
     ranks = [(s["stream"], *(str(s[k]) for k in ("rows", "rank", "informed", "of"))) for s in streams]
     added = _added(found) if len(found.steps) > 2 or list(found.steps["stream"][:1]) != list(found.streams["stream"][:1]) else []
     guessed = ["", "Assumed, as the design says it or nobody does:", *(f"  {line}" for line in assumed)] if assumed else []
     return [*told, *columns(counts, ranks), *added, *(["", *found.notes] if found.notes else []), *guessed]
+
+
+def _best(found: Identifiability) -> tuple[str, ...]:
+    """The three parameters of several that are known best, if any is half as wide as its prior or less."""
+    typical = _typical(found)
+    lines = typical[typical["all"] <= 0.5].sort_values("all").head(3 if len(typical) > 1 else 0)
+    told = ", ".join(f"{line['name']} {line['all']:.2f}" for line in lines.to_dict("records"))
+    return (f"Known best (posterior/prior sd): {told}.",) if told else ()
+
+
+def _typical(found: Identifiability) -> Any:
+    """The lines of the table without spreads."""
+    return found.table[~found.table["name"].str.startswith(("omega_", "sigma_", "gamma_", "tau_"))]
 
 
 def _added(found: Identifiability) -> list[str]:

@@ -31,8 +31,9 @@ class Identifiability:
     posterior/prior sd by each observable alone and by all (`all`), and `rse`, the expected standard error of ln in percent from the data alone (inf where
     they cannot tell). `streams` has a line per observable and for all: rows, rank (directions of the fixed effects that the rows respond to), informed
     (directions of which they tell more than the prior). `steps` has the same as one observable after another is added, `by_step` the posterior/prior sds
-    then. `singular` [P] are the singular values of V^-1/2 d m / d ln theta, all rows together; `not_seen` the directions along which the posterior will be
-    as wide as the prior, `weakest` the one where it is widest, `strongest` the combinations that are known best; `notes` what was left out or held.
+    then. `singular` [P] are the singular values of V^-1/2 d m / d ln theta, all rows together. `not_seen` are the directions along which the posterior will
+    be as wide as the prior, `weakest` the one where it is widest, `together` the combinations that are known far better than their members; `notes` what
+    was left out or held.
     """
 
     table: pd.DataFrame
@@ -42,7 +43,7 @@ class Identifiability:
     singular: np.ndarray
     not_seen: tuple[Direction, ...]
     weakest: Direction | None
-    strongest: tuple[Combination, ...]
+    together: tuple[Combination, ...]
     notes: tuple[str, ...]
 
     @property

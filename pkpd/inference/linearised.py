@@ -162,25 +162,10 @@ def site_slopes(space: Space, z: Any) -> dict[str, float]:
     return {n: float(v) for n, v in found.items() if np.ndim(v) == 0}
 
 
-def check_solved(problem: FitProblem, mean: np.ndarray, rows: np.ndarray | None = None) -> None:
-    """Raise `FitError` where a scored row (of `rows`, or any) has no prediction at the medians: a subject not solved, or a value without a logarithm."""
+def check_solved(problem: FitProblem, mean: np.ndarray) -> None:
+    """Raise `FitError` where a row has no prediction at the medians."""
     if np.isfinite(mean).all():
         return
     failed = failed_subjects(problem.predictor.solve(problem.predictor.at)[0], problem.cohort.subjects)
-    reasons = (
-        "".join(f" Subject {s}: {r}." for s, r in failed[:3])
-        if failed
-        else _without_log(
-            problem, int((np.arange(len(problem.rows.index)) if rows is None else rows)[np.flatnonzero(~np.isfinite(mean))[0]])
-        )
-    )
+    reasons = "".join(f" Subject {s}: {r}." for s, r in failed[:3])
     raise FitError(f"{problem.name}: at the prior medians not every row can be predicted, so the design has no information there.{reasons}")
-
-
-def _without_log(problem: FitProblem, row: int) -> str:
-    line = problem.cohort.observations.iloc[problem.rows.index[row]]
-    who, what = problem.cohort.subjects[int(line["subject"])], line["observable"]
-    return (
-        f" Subject {who}, {what} at {line['time']:g} h: the prediction is not above 0 (or no number), and its residual is one of the logarithm. "
-        "Leave that time out (a sample before the first dose tells nothing), or give the observable an additive error."
-    )

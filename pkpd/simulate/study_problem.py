@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
@@ -16,13 +18,20 @@ from pkpd.components import Param
 from pkpd.data import Cohort, read_cohort
 from pkpd.data.unscored import read_unscored
 from pkpd.errors import FitError, choices
+from pkpd.inference.predictive import Predictive
 from pkpd.inference.problem import FitProblem
+from pkpd.inference.space import Space
 from pkpd.model import Model
 from pkpd.noise import additive_error, lognormal_error, proportional_error
 from pkpd.population import Population, fixed, logit_normal, lognormal, normal
 from pkpd.simulate.scenario.study import PRIOR_SD, RESIDUAL_SD, Study, StudyArm
+from pkpd.solve import Solver
 
 NOISE = {"lognormal": lognormal_error, "proportional": proportional_error, "additive": additive_error}
+FINE = Solver(rtol=1e-8, atol=1e-12, mesh_growth=0.1)
+"""A design may look rarely and late, and its information is one of logarithms: the relative error of a tail counts as that of a peak does."""
+FAINT = 1e-6
+"""A prediction below this share of the observable's largest is told where no limit of quantification is given."""
 SPREAD_SD = 1.0
 """Prior sd of ln of a spread between patients and of a residual sd."""
 
@@ -57,8 +66,49 @@ def study_problem(model: Model, study: Study) -> StudyProblem:
     if plain:
         more = (f"Residual of {', '.join(plain)}: lognormal, sd {RESIDUAL_SD:g} (30 %).", *more)
     order = {s: tuple(o for o in names if o in seen) for s, names in study.stages.items()}
-    problem = FitProblem(model, cohort, population, noise, name=study.title)
-    return StudyProblem(problem, copies, {s: n for s, n in order.items() if n}, (*study.assumed, *told, *more))
+    problem, low = _above(FitProblem(model, cohort, population, noise, name=study.title, solver=FINE), study, copies)
+    return StudyProblem(problem, copies, {s: n for s, n in order.items() if n}, (*study.assumed, *told, *low, *more))
+
+
+def _above(problem: FitProblem, study: Study, copies: tuple[int, ...]) -> tuple[FitProblem, tuple[str, ...]]:
+    """Without the looks whose prediction lies below a limit of quantification, or is 0 under an error that goes with it."""
+    seen, rows = _predicted(problem), problem.rows
+    limit, told = np.full(len(seen), -np.inf), []
+    looks = problem.cohort.observations.reset_index(drop=True)
+    each = np.array(copies)[looks["subject"].to_numpy(int)[rows.index]]
+    for i, o in enumerate(problem.observed_names):
+        at, plain = rows.observable == i, study.errors.get(o, ("lognormal",))[0] == "additive"
+        nothing = at & (seen <= 0.0) & (not plain)
+        if nothing.any():
+            told.append(f"{o}: {each[nothing].sum()} of {each[at].sum()} looks have a prediction of 0, tell nothing and are left out.")
+        limit[nothing] = np.inf
+        if o in study.limits:
+            limit[at & ~nothing] = study.limits[o]
+            n = each[at & ~nothing & (seen < limit)].sum()
+            said = f"lie below {study.limits[o]:g} {_unit(problem, o)} at these values and count for nothing"
+        else:
+            n = 0 if plain else each[at & ~nothing & (seen < FAINT * seen[at].max())].sum()
+            said = "are predicted below a millionth of its peak and count as if measured: give the observable a limit"
+        if n:
+            told.append(f"{o}: {n} of {each[at].sum()} looks {said}.")
+    low = seen < limit
+    if low.all():
+        raise FitError(
+            f"{study.title}: every look lies below its limit of quantification at these values, or is 0. Look at other times, or give more."
+        )
+    kept = looks.assign(scored=~np.isin(np.arange(len(looks)), rows.index[low]))
+    return replace(problem, cohort=replace(problem.cohort, observations=kept)) if low.any() else problem, tuple(told)
+
+
+def _predicted(problem: FitProblem) -> np.ndarray:
+    """Of each row at the design's values, without random effects."""
+    space, index = Space(problem), problem.rows.index
+    run = jax.jit(lambda z: problem.predictor(Predictive(problem, {}).individual(space.constrain(z)))[index])
+    return np.asarray(run(jnp.asarray(space.start({}))))
+
+
+def _unit(problem: FitProblem, observable: str) -> str:
+    return next(o.unit for o in problem.model.observables if o.name == observable)
 
 
 def _noise(kind: str, sd: float) -> Any:
@@ -163,7 +213,9 @@ def _from_records(model: Model, study: Study) -> tuple[Cohort, tuple[int, ...], 
         raise FitError(f"{path.name} has no observation row (EVID 0), so nothing is looked at.")
     looks = looks.assign(scored=True, dv=1.0, cens=0, lower=np.nan)
     seen = set(looks["observable"])
-    told = [f"{path.name}: {len(looks)} observation rows of {cohort.n_subjects} subjects; DV, CENS and limits are not read."]
+    told = [
+        f"{path.name}: {len(looks)} observation rows of {cohort.n_subjects} subject{'s' * (cohort.n_subjects > 1)}; DV, CENS and limits are not read."
+    ]
     if len(seen) == 1 and len(model.observable_names) > 1:
         told.append(f"Every row is one of {next(iter(seen))}: the first observable where DVID says nothing.")
     return replace(cohort, observations=looks), (1,) * cohort.n_subjects, tuple(told)

@@ -148,6 +148,7 @@ def _arms(root: Table, model: Model) -> tuple[dict[str, Regimen], dict[str, Any]
 def times_asked(table: Table, extra: tuple[str, ...] = (), least: int = 2) -> np.ndarray:
     """Rising hours: a grid, a list, or both; `extra` are keys that mean something else."""
     table.known("from", "to", "by", "at", "also", *extra)
+    before = len(table.mistakes.found)
     hours = lambda pair: None if pair is None else table.mistakes.attempt(table.place, lambda: quantity(pair, "h", "A time"))  # noqa: E731
     listed = [
         hours(table.pair(k, x, "24 h")) for k in ("at", "also") for x in table.get(k, list, 'a list of times, as ["0 h", "30 min"]', [])
@@ -163,7 +164,7 @@ def times_asked(table: Table, extra: tuple[str, ...] = (), least: int = 2) -> np
     elif (end is None) != (step is None):
         table.mistakes.add(table.place, "to and by stand together.")
     found = np.unique(np.round([*grid, *(x for x in listed if x is not None)], 9))
-    if len(found) < least and not table.mistakes.found:
+    if len(found) < least and len(table.mistakes.found) == before:
         words = "two times" if least == 2 else "one time"
         table.mistakes.add(table.place, f'give at least {words}: to = "14 day", by = "6 h", or at = ["0 h", "24 h"].')
     return found

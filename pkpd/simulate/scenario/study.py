@@ -19,7 +19,7 @@ from pkpd.simulate.scenario.regimens import arm
 from pkpd.units import quantity
 
 KEYS = ("title", "parameters", "priors", "fixed", "variability", "population", "arms", "observations", "records", "units")
-LOOK = ("observable", "sd", "error", "stage", "arms")
+LOOK = ("observable", "sd", "error", "limit", "stage", "arms")
 ERRORS = ("lognormal", "proportional", "additive")
 PRIOR_SD, RESIDUAL_SD = 1.0, 0.3
 """What is assumed where a design says nothing: a prior sd of ln of 1 (a factor of 2.7 either way), and a residual sd of 30 %."""
@@ -45,9 +45,11 @@ class Looks:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as designed. `errors` has (kind, sd) by observable, `stages` the observables by the step at which they are added, `fixed` the parameters
-    that are held, or "others" (all without a prior in `priors`); values are in the model's units. `assumed` says in sentences what nobody has said.
-    `records` is a file of records that stands in place of `arms` and `looks`.
+    """A study as designed; values are in the model's units.
+
+    `errors` has (kind, sd) by observable, `limits` those of quantification, `stages` the observables by the step at which they are added. `fixed` are the
+    parameters that are held, or "others" (all without a prior in `priors`). `records` is a file that stands in place of `arms` and `looks`. `assumed` says in
+    sentences what nobody has said.
     """
 
     title: str
@@ -61,6 +63,7 @@ class Study:
     variability: Mapping[str, float] = field(default_factory=dict)
     records: Path | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
 
     def holding(self, values: Mapping[str, float], model: Model) -> Study:
@@ -89,13 +92,14 @@ def read_study(path: str | Path, model: Model) -> Study:
     root = Table(values, "", mistakes).known(*KEYS)
     told: list[str] = []
     arms = _arms(root, model, told)
-    looks, errors, stages = _observations(root, model, tuple(arms))
+    limits: dict[str, float] = {}
+    looks, errors, stages = _observations(root, model, tuple(arms), limits, told)
     priors = _priors(root.table("priors"), model)
     records = root.get("records", str, "the path of a csv file of records")
     found = Study(
         root.get("title", str, "text", place.stem), arms, looks, errors, stages, values_asked(root.table("parameters"), model), priors,
         _fixed(root, model, priors), variability_asked(root.table("variability"), model), None if records is None else place.parent / records,
-        _units(root), tuple(told),
+        _units(root), limits, tuple(told),
     )  # fmt: skip
     _check(root, found)
     mistakes.end()
@@ -153,7 +157,7 @@ def _sizes(table: Table, regimen: Regimen, given: Mapping[str, float], model: Mo
 
 
 def _observations(
-    root: Table, model: Model, arms: tuple[str, ...]
+    root: Table, model: Model, arms: tuple[str, ...], limits: dict[str, float], told: list[str]
 ) -> tuple[tuple[Looks, ...], dict[str, tuple[str, float]], dict[str, tuple[str, ...]]]:
     looks, errors, stages = [], {}, {}
     for table in root.tables("observations"):
@@ -170,7 +174,8 @@ def _observations(
             continue
         if timed:
             looks.append(Looks(name, times, None if only is None else tuple(only)))
-        _error(table, name, model, errors)
+        _error(table, name, model, errors, told)
+        _limit(table, name, model, limits)
         stage = table.get("stage", str, "a word, under which observables are added together")
         home = next((s for s, names in stages.items() if name in names), None)
         if home is None:
@@ -180,7 +185,7 @@ def _observations(
     return tuple(looks), errors, stages
 
 
-def _error(table: Table, name: str, model: Model, errors: dict[str, tuple[str, float]]) -> None:
+def _error(table: Table, name: str, model: Model, errors: dict[str, tuple[str, float]], told: list[str]) -> None:
     """The residual error of an observable, said once among its tables."""
     kind = table.get("error", str, f"one of {', '.join(ERRORS)}", "lognormal")
     if kind not in ERRORS:
@@ -196,6 +201,9 @@ def _error(table: Table, name: str, model: Model, errors: dict[str, tuple[str, f
             if kind == "additive"
             else table.mistakes.add(table.place, f"sd = {value!r}; accepted is a number.")
         )
+    if value is None and kind == "proportional":
+        value = RESIDUAL_SD
+        told.append(f"Residual of {name}: proportional, sd {value:g} ({100 * value:g} %).")
     if value is None:
         if kind == "additive":
             table.mistakes.add(table.place, f'an additive error has an sd in {unit}: sd = "1 {unit}".')
@@ -210,10 +218,19 @@ def _error(table: Table, name: str, model: Model, errors: dict[str, tuple[str, f
         )
 
 
-def _in_unit(table: Table, text: str, unit: str) -> float | None:
+def _limit(table: Table, name: str, model: Model, limits: dict[str, float]) -> None:
+    """The limit of quantification of an observable, said once among its tables."""
+    unit = next(o.unit for o in model.observables if o.name == name)
+    text = table.get("limit", str, f'a limit of quantification with its unit, as in limit = "1 {unit}"')
+    value = None if text is None else _in_unit(table, text, unit, "limit")
+    if value is not None and limits.setdefault(name, value) != value:
+        table.mistakes.add(table.place, f"{name} has a limit of {limits[name]:g} {unit} above, and of {value:g} here: one of the two.")
+
+
+def _in_unit(table: Table, text: str, unit: str, key: str = "sd") -> float | None:
     """A number with its unit, in `unit`."""
-    pair = table.pair("sd", text, f"1 {unit}")
-    return None if pair is None else table.mistakes.attempt(table.place, lambda: quantity(pair, unit, "A residual sd"))
+    pair = table.pair(key, text, f"1 {unit}")
+    return None if pair is None else table.mistakes.attempt(table.place, lambda: quantity(pair, unit, key))
 
 
 def _priors(table: Table, model: Model) -> dict[str, float]:
