@@ -141,7 +141,7 @@ def _profile(problem: Any, given: str, out: Path | None) -> None:
 def keep(found: Identifiability, out: Path) -> None:
     """The tables, their picture, and the sentences."""
     write_whole(out / "information.csv", found.table.to_csv(index=False).encode())
-    if len(found.steps) > 1:
+    if found.staged:
         write_whole(out / "steps.csv", found.by_step.to_csv(index=False).encode())
     said = (found.verdict, *found.next_steps, *(c.sentence for c in found.together))
     write_whole(out / "verdict.txt", ("\n".join(said) + "\n").encode())

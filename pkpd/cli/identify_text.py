@@ -20,7 +20,7 @@ def as_text(found: Identifiability, assumed: Sequence[str] = ()) -> list[str]:
     said = (*(d.sentence for d in found.not_seen), *found.next_steps, *widest, *_best(found), *(c.sentence for c in found.together))
     told = [found.headline, *(f"  {line}" for line in said), "", "Expected posterior/prior sd:", *columns(head, body), ""]
     ranks = [(s["stream"], *(str(s[k]) for k in ("rows", "rank", "informed", "of"))) for s in streams]
-    added = _added(found) if len(found.steps) > 2 or list(found.steps["stream"][:1]) != list(found.streams["stream"][:1]) else []
+    added = _added(found) if found.staged else []
     guessed = ["", "Assumed, as the design says it or nobody does:", *(f"  {line}" for line in assumed)] if assumed else []
     return [*told, *columns(counts, ranks), *added, *(["", *found.notes] if found.notes else []), *guessed]
 
@@ -40,8 +40,6 @@ def _typical(found: Identifiability) -> Any:
 
 def _added(found: Identifiability) -> list[str]:
     """The same as observables are added one after another."""
-    if found.steps.empty:
-        return []
     names = found.steps["stream"].tolist()
     body = [(line["name"], *(_number(line[s], ".2f") for s in names)) for line in found.by_step.to_dict("records")]
     counts = [(s["stream"], *(str(s[k]) for k in ("rows", "rank", "informed", "of"))) for s in found.steps.to_dict("records")]

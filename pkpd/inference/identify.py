@@ -47,6 +47,11 @@ class Identifiability:
     notes: tuple[str, ...]
 
     @property
+    def staged(self) -> bool:
+        """Whether `steps` says more than `streams`: more than two, or several observables at once."""
+        return len(self.steps) > 2 or (len(self.steps) > 1 and self.steps["stream"].iloc[0] != self.streams["stream"].iloc[0])
+
+    @property
     def verdict(self) -> str:
         """The headline, and a sentence for each direction not seen."""
         return " ".join((self.headline, *(d.sentence for d in self.not_seen)))
