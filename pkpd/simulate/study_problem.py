@@ -20,6 +20,7 @@ from pkpd.data.unscored import read_unscored
 from pkpd.errors import FitError, choices
 from pkpd.inference.predictive import Predictive
 from pkpd.inference.problem import FitProblem
+from pkpd.inference.problem_checks import RESERVED
 from pkpd.inference.space import Space
 from pkpd.model import Model
 from pkpd.noise import additive_error, lognormal_error, proportional_error
@@ -118,7 +119,7 @@ def _noise(kind: str, sd: float) -> Any:
 def _population(model: Model, study: Study) -> tuple[Population, tuple[str, ...]]:
     held = [p.name for p in model.params if _held(p, study)]
     nothing = [n for n in held if _value(model.param(n), study) == 0 and model.param(n).support == "nonnegative" and n not in study.fixed]
-    made = {p.name: _spec(p, study, p.name in held) for p in model.params}
+    made = {p.name: _spec(p, study, p.name in held) for p in model.params if p.name not in held or _value(p, study) != p.value}
     plain = [p.name for p in model.params if p.name not in held and p.name not in study.priors]
     typical = [f"{p.name} {p.value:g}" for p in model.params if p.name not in study.parameters and p.name not in held]
     told = []
@@ -133,6 +134,11 @@ def _population(model: Model, study: Study) -> tuple[Population, tuple[str, ...]
         told.append(f"Held, as if known: {', '.join(known)}.")
     if nothing:
         told.append(f"Held because they are 0, which has no logarithm: {', '.join(nothing)}.")
+    named = [n for n in held if n.startswith(RESERVED)]
+    if named:
+        told.append(
+            f"Held because their names begin like a fit's own (a parameter of another name could be estimated): {', '.join(named)}."
+        )
     spread = [f"{n} {v:g}" for n, v in study.variability.items() if v]
     told.append(
         f"Patients differ in {', '.join(spread)} (sd)." if spread else "Patients of an arm do not differ ([variability] says otherwise)."
@@ -146,7 +152,8 @@ def _value(p: Param, study: Study) -> float:
 
 def _held(p: Param, study: Study) -> bool:
     named = p.name not in study.priors if study.fixed == "others" else p.name in study.fixed
-    return named or (p.support == "nonnegative" and _value(p, study) == 0.0)
+    unasked = p.name.startswith(RESERVED) and p.name not in study.priors
+    return named or unasked or (p.support == "nonnegative" and _value(p, study) == 0.0)
 
 
 def _spec(p: Param, study: Study, hold: bool) -> Any:

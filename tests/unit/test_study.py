@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pkpd import FitError, load_model, read_study
+from pkpd import FitError, Looks, Study, StudyArm, bolus, load_model, read_study, study_problem
 from pkpd.cli.identify_text import fit_text
 from pkpd.diagnostics.contraction import contraction_table
 from pkpd.inference import Identifiability
@@ -88,6 +88,18 @@ def test_a_parameter_held_on_the_line_leaves_its_prior(tmp_path):
     (tmp_path / "d.toml").write_text("[priors]\nV = 0.5\nCL = 0.5\n" + ONE)
     held = read_study(tmp_path / "d.toml", one_compartment_iv).holding({"V": 30.0}, one_compartment_iv)
     assert (held.fixed, held.parameters, held.priors) == (("V",), {"V": 30.0}, {"CL": 0.5})
+
+
+def test_a_parameter_named_like_a_site_of_a_fit_is_held_and_told():
+    """`share_liver` of carm_mpbpk could be no parameter of a fit; the other parameters can."""
+    model = load_model("carm_mpbpk")
+    arms = {"a": StudyArm(bolus((5.0, "1e9 cells")), 1, {"HER2": 3.0})}
+    made = study_problem(model, Study("organs", arms, (Looks("car_dna", np.array([1.0, 24.0])),), {}, fixed="others", priors={"S": 1.0}))
+    assert tuple(made.problem.population.estimated) == ("S",)
+    assert (
+        "Held because their names begin like a fit's own (a parameter of another name could be estimated): share_liver, share_spleen."
+        in made.assumed
+    )
 
 
 def information(names, ratios):
