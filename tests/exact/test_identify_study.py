@@ -8,7 +8,7 @@ from pkpd import Component, Observable, Param, State, bolus, compose, gain, iden
 from pkpd.inference.design_information import design_information
 from pkpd.inference.linearised import linearised
 from pkpd.models.carm.trafficking import car_dna, qpcr, trafficking
-from pkpd.models.classic import one_compartment_oral
+from pkpd.models.classic import one_compartment_iv
 from pkpd.simulate import Looks, Study, StudyArm, study_problem
 
 CELLS = "1e9 cells"
@@ -129,11 +129,11 @@ def posterior(root):
 
 def test_patients_are_counted_as_if_each_were_there():
     """Spread between patients included: three of one arm tell what three subjects do."""
-    oral = bolus((320.0, "mg"), "oral")  # closed form
+    once = bolus((320.0, "mg"))
     looks = (Looks("cp", np.array([1.0, 4.0, 12.0])),)
-    one = Study("one", {"a": StudyArm(oral, 3)}, looks, {"cp": ("lognormal", 0.2)}, variability={"CL": 0.3})
-    three = Study("three", {n: StudyArm(oral) for n in "abc"}, looks, {"cp": ("lognormal", 0.2)}, variability={"CL": 0.3})
-    counted, each = study_problem(one_compartment_oral, one), study_problem(one_compartment_oral, three)
+    one = Study("one", {"a": StudyArm(once, 3)}, looks, {"cp": ("lognormal", 0.2)}, variability={"CL": 0.3})
+    three = Study("three", {n: StudyArm(once) for n in "abc"}, looks, {"cp": ("lognormal", 0.2)}, variability={"CL": 0.3})
+    counted, each = study_problem(one_compartment_iv, one), study_problem(one_compartment_iv, three)
     found, wanted = identify(counted.problem, copies=counted.copies), identify(each.problem)
     pd.testing.assert_frame_equal(found.table, wanted.table, rtol=1e-9)
     assert found.streams["rows"].tolist() == [9]

@@ -57,6 +57,7 @@ def test_none_is_found_where_there_is_none(model, regimen, held):
     )
 
 
+@pytest.mark.slow
 def test_what_is_not_identified_is_no_twin():
     """All 14 parameters free, blood alone: what changes nothing is followed back to the values, and the flip-flop is told at its nearest point."""
     found = find_twins(cells(), seed=1, starts=4)

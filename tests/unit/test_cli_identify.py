@@ -148,6 +148,7 @@ def test_a_model_of_ones_own_is_file_and_name(here, design, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_profile_of_a_fit_file_is_a_table_and_a_picture(here, capsys):
     (here / "tiny.py").write_text(FIT_FILE.replace("LogNormal(1.0, 0.5))", "LogNormal(1.0, 0.5), between=dist.HalfNormal(0.5))"))
     code, out, _ = told(capsys, "identify", "tiny.py", "--profile", "CL", "--out", "out")
