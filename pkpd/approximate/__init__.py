@@ -9,15 +9,18 @@ from pkpd.approximate.pathfinder import pathfinder
 from pkpd.approximate.patient import PatientPosterior
 from pkpd.approximate.patient_prior import PatientPrior, patient_prior
 from pkpd.approximate.profile import Profile, profile
+from pkpd.approximate.twins import Twins, find_twins
 from pkpd.approximate.variational import variational
 
 __all__ = [
     "IndividualEstimates",
     "Modes",
+    "Twins",
     "ObjectiveValue",
     "PointEstimates",
     "ebe",
     "find_modes",
+    "find_twins",
     "laplace",
     "maximise",
     "objective",

@@ -12,9 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import typer
+
 from pkpd.cli.guard import AGAIN, named
 from pkpd.errors import FitError, PkpdError, nearest
-from pkpd.inference import FitProblem
+from pkpd.inference import FitProblem, load_fit
 
 WANTED = "A fit file defines 'def problem(quick: bool) -> FitProblem'."
 
@@ -25,7 +27,7 @@ def load_problem(path: Path) -> Callable[[bool], Any]:
     Raises `FitError` when the file is missing, cannot be read as Python, stops with an error, or defines no such function.
     """
     _check_path(path)
-    module = _load(path.resolve())
+    module = load_file(path.resolve())
     found = getattr(module, "problem", None)
     if found is None:
         near = nearest("problem", [n for n in vars(module) if not n.startswith("_")])
@@ -52,6 +54,18 @@ def build_problem(function: Callable[[bool], Any], quick: bool) -> FitProblem:
     return made
 
 
+def fit_file_of(folder: Path, cure: str) -> Path:
+    """The fit file that bears the name of the fit, where one would look; told, for it is run. `cure` is the line that gives it."""
+    name = str(load_fit(folder).provenance["name"])
+    places = [p / f"{name}.py" for p in (Path(), Path("fits"), folder, folder.parent)]
+    found = next((p for p in places if p.is_file()), None)
+    if found is None:
+        looked = ", ".join(str(p) for p in places)
+        raise FitError(f"The fit in {folder} is named '{name}', and its fit file is none of {looked}. Give it: {cure}.")
+    typer.echo(f"Fit file: {found}", err=True)
+    return found
+
+
 def _check_path(path: Path) -> None:
     if path.is_dir():
         inside = ", ".join(sorted(p.name for p in path.glob("*.py"))) or "none"
@@ -63,7 +77,8 @@ def _check_path(path: Path) -> None:
         raise FitError(f"{path} is not a Python file (.py). {WANTED}")
 
 
-def _load(path: Path) -> ModuleType:
+def load_file(path: Path) -> ModuleType:
+    """The module of a Python file, found by its path."""
     name = f"fitfile_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

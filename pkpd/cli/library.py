@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 from pkpd.cli.files import write_new
-from pkpd.errors import PkpdError
+from pkpd.cli.fitfile import load_file
+from pkpd.errors import PkpdError, choices
 from pkpd.model import Model, load_model
 from pkpd.model.registry import model_source
 
@@ -19,6 +20,22 @@ RELATIVE = re.compile(r"from\s+\.[\w.]*")
 def model_named(name: str) -> Model:
     """The library's model of this name. Raises `ModelError` that names the nearest one."""
     return load_model(name)
+
+
+def model_of(words: str) -> Model:
+    """A model of the library by its name, or of a person's own file, as FILE.py:NAME. Raises `PkpdError` that says which there are."""
+    file, colon, name = words.rpartition(":")
+    if not colon and not words.endswith(".py"):
+        return model_named(words)
+    path = Path(file if colon else words)
+    if not path.is_file():
+        raise PkpdError(f"There is no file {path}. A model of your own is given as FILE.py:NAME, one of the library by its name.")
+    models = {n: x for n, x in vars(load_file(path.resolve())).items() if isinstance(x, Model)}
+    if not colon or name not in models:
+        known = choices(name, models) if models else "It has no model: assign one, as in mine = compose(...)."
+        wrong = f"{path.name} has no model '{name}'." if colon else f"{path.name} beside a design: which model of it? Write {path}:NAME."
+        raise PkpdError(f"{wrong} {known}")
+    return models[name]
 
 
 def copy_model(name: str, place: Path) -> str:

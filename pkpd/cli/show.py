@@ -12,8 +12,8 @@ from pkpd.app.pages import shiny
 from pkpd.app.server import app as page_of
 from pkpd.app.session import Session
 from pkpd.app.toml import Source
-from pkpd.cli.fitfile import build_problem, load_problem
-from pkpd.errors import FitError, PkpdError
+from pkpd.cli.fitfile import build_problem, fit_file_of, load_problem
+from pkpd.errors import PkpdError
 from pkpd.inference import load_fit
 
 HOST, MOST = "127.0.0.1", 200
@@ -62,21 +62,7 @@ def free_port(wanted: int) -> int:
 
 def open_session(folder: Path, fit_file: Path | None, quick: bool, draws: int, patients: int, seed: int) -> Session:
     """A fit with the problem of its fit file."""
-    file = fit_file or _beside(folder)
+    file = fit_file or fit_file_of(folder, f"pkpd app {folder} --fit-file FILE")
     problem = build_problem(load_problem(file), quick)
     fit = load_fit(folder, problem)
     return Session(fit, problem, Source(file.resolve(), folder.resolve(), quick, draws, patients, seed))
-
-
-def _beside(folder: Path) -> Path:
-    """The fit file that bears the name of the fit, where one would look; told, for it is run."""
-    name = str(load_fit(folder).provenance["name"])
-    places = [p / f"{name}.py" for p in (Path(), Path("fits"), folder, folder.parent)]
-    found = next((p for p in places if p.is_file()), None)
-    if found is None:
-        looked = ", ".join(str(p) for p in places)
-        raise FitError(
-            f"The fit in {folder} is named '{name}', and its fit file is none of {looked}. Give it: pkpd app {folder} --fit-file FILE."
-        )
-    typer.echo(f"Fit file: {found}", err=True)
-    return found

@@ -63,7 +63,7 @@ class Direction:
         """In few words, for a headline."""
         if self.single:
             return f"{self.names[0]}: prior only, {self.ratio:.2f}"
-        return f"{_listed(self.names)} not apart, {self.ratio:.2f}"
+        return f"{listed(self.names)} not apart, {self.ratio:.2f}"
 
     @property
     def sentence(self) -> str:
@@ -76,8 +76,17 @@ class Direction:
         if self.single:
             return f"The data do not see {self.names[0]}: {wide}."
         if self.seen:
-            return f"The data see {self.seen}, not {_listed(self.names)} apart: along {_along(self)} {wide}."
+            return f"The data see {self.seen}, not {listed(self.names)} apart: along {_along(self)} {wide}."
         return f"The data do not see {_along(self)}: along it {wide}."
+
+    @property
+    def alone(self) -> str:
+        """The move and how wide the posterior is along it, whether that is much or little.
+
+        >>> Direction(("V", "F"), (1.0, -1.0), 0.6, (True, True)).alone
+        'along ln V - ln F the posterior is 0.60 as wide as the prior'
+        """
+        return f"along {_along(self)} the posterior is {self.ratio:.2f} as wide as the prior"
 
 
 def cures(found: Sequence[Direction]) -> tuple[str, ...]:
@@ -92,14 +101,14 @@ def cures(found: Sequence[Direction]) -> tuple[str, ...]:
         told = [f"{alone[0]} is what its prior says: fix it, give its prior a source, or measure something that depends on it."]
     elif alone:
         told = [
-            f"{_listed(alone)} are what their priors say: fix them, give their priors a source, or measure something that depends on them."
+            f"{listed(alone)} are what their priors say: fix them, give their priors a source, or measure something that depends on them."
         ]
     return (*told, *(_apart(d) for d in found if not d.single))
 
 
 def _apart(found: Direction) -> str:
     instead = f", or sample {found.seen} instead" if found.seen else ""
-    return f"Fix one of {_listed(found.names)}, give one a prior with a source{instead}: what they are apart is what the priors say."
+    return f"Fix one of {listed(found.names)}, give one a prior with a source{instead}: what they are apart is what the priors say."
 
 
 def directions(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, noise: float = 0.0) -> list[Direction]:
@@ -120,6 +129,16 @@ def directions(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, sc
     basis = unseen @ np.linalg.inv(unseen[order[: unseen.shape[1]]])
     found = [_direction(names, logs, np.asarray(width), clean, b / np.linalg.norm(b)) for b in basis.T]
     return sorted((d for d in found if d.ratio >= WIDE), key=lambda d: (not d.single, -d.ratio))
+
+
+def weakest(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray) -> Direction:
+    """The direction along which the posterior is widest in prior sds, seen or not; arguments as of `directions`.
+
+    >>> weakest(["a", "b"], [True, True], np.ones(2), np.diag([0.5, 0.2])).names
+    ('a',)
+    """
+    clean = np.asarray(scaled, float)
+    return _direction(names, logs, np.asarray(width), clean, np.linalg.eigh(clean)[1][:, -1])
 
 
 def unseen(prior: Mapping[str, np.ndarray], posterior: Mapping[str, np.ndarray], ess: float = 400.0) -> list[Direction]:
@@ -166,7 +185,7 @@ def _direction(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, sc
     variance = float(b @ scaled @ b)
     largest = b**2 == (b**2).max()
     kept = np.flatnonzero((variance * b**2 / np.diag(scaled) >= CARRIED) | largest)
-    whole = _whole(width[kept] * b[kept]) if len(kept) > 1 and all(logs[i] for i in kept.tolist()) else None
+    whole = whole_steps(width[kept] * b[kept]) if len(kept) > 1 and all(logs[i] for i in kept.tolist()) else None
     if whole is None or not _narrow(np.array(whole), width[kept], scaled[np.ix_(kept, kept)]):
         kept = kept[b[kept] ** 2 >= MINOR * (b**2).max()]
         step = width[kept] * b[kept]
@@ -188,7 +207,7 @@ def _narrow(whole: np.ndarray, width: np.ndarray, scaled: np.ndarray) -> bool:
     return True
 
 
-def _whole(steps: np.ndarray) -> list[int] | None:
+def whole_steps(steps: np.ndarray) -> list[int] | None:
     """The smallest whole numbers up to 3 that the steps are multiples of, nearly; None where there are none."""
     for largest in range(1, LARGEST + 1):
         scaled = steps * largest / np.abs(steps).max()
@@ -210,7 +229,7 @@ def _product(name: str, power: int, other: str, other_power: int) -> str:
     return f"{told(name, first)}·{told(other, second)}" if first > 0 else f"{told(other, second)}/{told(name, -first)}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import pandas as pd
 from numpyro.distributions import Distribution
 
+from pkpd.errors import FitError, choices
+from pkpd.inference.combinations import Combination, combinations
 from pkpd.inference.design_information import DesignInformation, design_information
-from pkpd.inference.identified import Direction, cures, directions
+from pkpd.inference.identified import Direction, cures, directions, weakest
 from pkpd.inference.linearised import Linearised, linearised
 from pkpd.inference.problem import FitProblem
 
@@ -27,15 +30,26 @@ class Identifiability:
     `table` has a line per typical value, covariate coefficient and spread: name, unit, value (prior median), prior_sd (of ln where positive), the expected
     posterior/prior sd by each observable alone and by all (`all`), and `rse`, the expected standard error of ln in percent from the data alone (inf where
     they cannot tell). `streams` has a line per observable and for all: rows, rank (directions of the fixed effects that the rows respond to), informed
-    (directions of which they tell more than the prior). `singular` [P] are the singular values of V^-1/2 d m / d ln theta, all rows together;
-    `not_seen` the directions along which the posterior will be as wide as the prior; `notes` what was left out or held.
+    (directions of which they tell more than the prior). `steps` has the same as one observable after another is added, `by_step` the posterior/prior sds
+    then. `singular` [P] are the singular values of V^-1/2 d m / d ln theta, all rows together. `not_seen` are the directions along which the posterior will
+    be as wide as the prior, `weakest` the one where it is widest, `together` the combinations that are known far better than their members; `notes` what
+    was left out or held.
     """
 
     table: pd.DataFrame
     streams: pd.DataFrame
+    steps: pd.DataFrame
+    by_step: pd.DataFrame
     singular: np.ndarray
     not_seen: tuple[Direction, ...]
+    weakest: Direction | None
+    together: tuple[Combination, ...]
     notes: tuple[str, ...]
+
+    @property
+    def staged(self) -> bool:
+        """Whether `steps` says more than `streams`: more than two, or several observables at once."""
+        return len(self.steps) > 2 or (len(self.steps) > 1 and self.steps["stream"].iloc[0] != self.streams["stream"].iloc[0])
 
     @property
     def verdict(self) -> str:
@@ -55,35 +69,75 @@ class Identifiability:
         return cures(self.not_seen)
 
 
-def identify(problem: FitProblem) -> Identifiability:
+def identify(
+    problem: FitProblem, *, order: Mapping[str, Sequence[str]] | Sequence[str] = (), copies: Sequence[int] | None = None
+) -> Identifiability:
     """The expected information of a problem's design about each parameter, at the prior medians, before anything is sampled.
 
     First-order approximation with between-subject spread (V_i = G_i G_i' + R_i), derivatives exact; the prior adds 1 / variance to the information.
+    `order` says in which order observables are added in `steps`: their names, or steps of several as {"blood": ["car_dna"], "cytokines": ["il6", "tnf"]};
+    those not named follow. `copies` has a number for each subject of the problem: how many like it the design has (1).
     Rows beyond a limit count for nothing, though they tell something, and observables without a plain residual error are left out. Other values than the
     prior medians have other information, and what is bent (two modes, a limit reached) is not seen.
-    Raises `FitError` for subpopulations, and where the medians cannot be solved.
+    Raises `FitError` for subpopulations, for an `order` that names what is not observed, and where the medians cannot be solved.
     Source: Retout & Mentre 2003, J Biopharm Stat 13:209.
 
     >>> identify(problem).verdict                                                          # doctest: +SKIP
     'Identified at the prior medians: the rows respond to 2 of 2 directions and tell more than the priors of 2.'
     """
     here = linearised(problem)
+    here = here if copies is None else here.copied(_checked_copies(problem, copies))
     observed = [(o, (i,)) for i, o in enumerate(problem.observed_names) if o not in here.left_out]
     streams: list[tuple[str, Any]] = [*(observed if len(observed) > 1 else []), ("all", None)]
+    steps = _steps(problem, order, [o for o, _ in observed])
     found = {o: design_information(here, at) for o, at in streams}
+    added = {o: design_information(here, at) for o, at in steps}
     width = {n: prior_width(problem.prior_of(n), here.logs.get(n, True)) for n in (*here.mean, *found["all"].spreads)}
     fixed = np.array([width[n] for n in here.mean])
     typical = [i for i, n in enumerate(here.mean) if n in problem.population.estimated]
     covariance = _scaled_covariance(found["all"].fixed, fixed)[np.ix_(typical, typical)] if len(fixed) else np.zeros((0, 0))
     names = [n for n in here.mean if n in problem.population.estimated]
-    unseen = directions(names, [here.logs[n] for n in names], fixed[typical], covariance) if names else []
+    among: Any = (names, [here.logs[n] for n in names], fixed[typical], covariance)
+    columns = ["stream", "rows", "rank", "informed", "of"]
     return Identifiability(
         _table(problem, here, found, width),
-        pd.DataFrame([_stream(o, here, at, found[o], fixed) for o, at in streams], columns=["stream", "rows", "rank", "informed", "of"]),
+        pd.DataFrame([_stream(o, here, at, found[o], fixed) for o, at in streams], columns=columns),
+        pd.DataFrame([_stream(o, here, at, added[o], fixed) for o, at in steps], columns=columns),
+        _by_step(here, added, width),
         np.linalg.svd(found["all"].root, compute_uv=False),
-        tuple(unseen),
+        tuple(directions(*among)) if names else (),
+        weakest(*among) if names else None,
+        combinations(*among) if names else (),
         tuple(_notes(problem, here)),
     )
+
+
+def _checked_copies(problem: FitProblem, copies: Sequence[int]) -> list[int]:
+    n, given = len(problem.cohort.subjects), list(copies)
+    if len(given) != n or any(isinstance(k, bool) or k != int(k) or k < 1 for k in given):
+        raise FitError(f"identify(copies={given!r}): {problem.name} has {n} subjects; give a whole number from 1 on for each.")
+    return [int(k) for k in given]
+
+
+def _steps(
+    problem: FitProblem, order: Mapping[str, Sequence[str]] | Sequence[str], observed: list[str]
+) -> list[tuple[str, tuple[int, ...]]]:
+    """The label of each step, and the observables that are there by then; empty for a single step."""
+    groups = {o: tuple(n) for o, n in order.items()} if isinstance(order, Mapping) else {o: (o,) for o in order}
+    named = [o for group in groups.values() for o in group]
+    for o in named:
+        if o not in problem.observed_names:
+            raise FitError(
+                f"identify(order=...) names '{o}', which is not observed in {problem.name}. {choices(o, problem.observed_names)}"
+            )
+        if named.count(o) > 1:
+            raise FitError(f"identify(order=...) names '{o}' twice; an observable is added once.")
+    groups |= {o: (o,) for o in observed if o not in named}
+    there, found = [], []
+    for label, group in groups.items():
+        there += [problem.observed_names.index(o) for o in group if o in observed]
+        found.append((f"+ {label}" if found else label, tuple(there)))
+    return found if len(found) > 1 else []
 
 
 def prior_width(prior: Any, log: bool) -> float:
@@ -117,6 +171,13 @@ def _table(problem: FitProblem, here: Linearised, found: dict[str, DesignInforma
             told = {"name": name, "unit": problem.site_unit(name), "value": here.values[name], "prior_sd": width[name]}
             lines.append(told | by_stream | {"rse": 100 * errors[name]})
     return pd.DataFrame(lines)
+
+
+def _by_step(here: Linearised, added: dict[str, DesignInformation], width: dict[str, float]) -> pd.DataFrame:
+    """Expected posterior/prior sd of each line of the table as observables are added."""
+    ratios = {o: _ratios(info, width) for o, info in added.items()}
+    names = [n for n in width if n in here.values]
+    return pd.DataFrame([{"name": n} | {o: r.get(n, float("nan")) for o, r in ratios.items()} for n in names], columns=["name", *added])
 
 
 def _ratios(info: DesignInformation, width: dict[str, float]) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -43,6 +43,22 @@ class Linearised:
     held: tuple[str, ...]
     left_out: tuple[str, ...]
 
+    def copied(self, copies: Sequence[int]) -> Linearised:
+        """With subject i (by its place) there `copies[i]` times: the same rows, each time another subject's."""
+        kept = [(np.flatnonzero(self.subject == i), k) for i, k in enumerate(copies)]
+        at = np.concatenate([np.tile(rows, k) for rows, k in kept]) if kept else np.zeros(0, int)
+        each = np.repeat(np.arange(sum(copies)), np.repeat([len(rows) for rows, _ in kept], copies))
+        return replace(
+            self,
+            rows=self.rows[at],
+            subject=each,
+            observable=self.observable[at],
+            sd=self.sd[at],
+            mean={n: v[at] for n, v in self.mean.items()},
+            random={n: [v[at] for v in columns] for n, columns in self.random.items()},
+            spread={n: v[at] for n, v in self.spread.items()},
+        )
+
 
 def linearised(problem: FitProblem) -> Linearised:
     """Exact derivatives by forward mode; rows below or above a limit, and observables without a plain residual error, are left out."""
@@ -51,18 +67,18 @@ def linearised(problem: FitProblem) -> Linearised:
             f"{problem.name}: identify looks at one kind of subject, and this population has subpopulations. Leave `mixture` out of it."
         )
     space = Space(problem)
-    z, moves = jnp.asarray(space.start({})), _moves(space)
+    z, moves = jnp.asarray(space.start({})), moves_of(space)
     basis = jnp.asarray(np.stack([tangent for _, tangent in moves]))
     basis = jnp.pad(basis, ((0, -len(moves) % 8), (0, 0)))  # whole batches: a remainder would be compiled a second time
-    rows = lambda x: _rows(problem, space.constrain(x))  # noqa: E731
+    rows = lambda x: expected_rows(problem, space.constrain(x))  # noqa: E731
     mean, sd = (np.asarray(x) for x in jax.jit(rows)(z))
-    _check_solved(problem, mean)
+    check_solved(problem, mean)
     found = jax.jit(lambda t: jax.lax.map(lambda v: jax.jvp(rows, (z,), (v,))[1], t, batch_size=8))(basis)
     d_mean, d_sd = (np.asarray(x)[: len(moves)] for x in found)
     return _sorted(problem, space, z, [name for name, _ in moves], sd, d_mean, d_sd)
 
 
-def _rows(problem: FitProblem, sites: Mapping[str, Any]) -> tuple[Any, Any]:
+def expected_rows(problem: FitProblem, sites: Mapping[str, Any]) -> tuple[Any, Any]:
     """Mean and sd [rows] on the scale where the residual is normal; ones where the observation is no plain residual error."""
     f = problem.predictor(Predictive(problem, {}).individual(sites))[problem.rows.index]
     sds, mean, sd = sds_from(problem, sites), jnp.zeros_like(f), jnp.ones_like(f)
@@ -75,7 +91,7 @@ def _rows(problem: FitProblem, sites: Mapping[str, Any]) -> tuple[Any, Any]:
     return mean, sd
 
 
-def _moves(space: Space) -> list[tuple[str, np.ndarray]]:
+def moves_of(space: Space) -> list[tuple[str, np.ndarray]]:
     """(site, tangent [D]): one for each number of a population site, and one for each random effect, in all subjects at once."""
     labels = np.array(space.labels(), object)
     place = {n: np.asarray(x, int) for n, x in space.unconstrained(jnp.arange(len(labels))).items()}
@@ -105,9 +121,9 @@ def _sorted(
 ) -> Linearised:
     plain = [i for i, o in enumerate(problem.observed_names) if isinstance(problem.observations[o], ResidualError)]
     rows = np.flatnonzero((problem.rows.cens == 0) & np.isin(problem.rows.observable, plain))
-    sites, lean = space.constrain(z), _slopes(space, z)
-    typical = sorted((n for n in names if _is_typical(problem, n)), key=problem.population_sites.index)
-    logs = {n: _positive(problem.prior_of(n)) for n in typical}
+    sites, lean = space.constrain(z), site_slopes(space, z)
+    typical = sorted((n for n in names if is_typical(problem, n)), key=problem.population_sites.index)
+    logs = {n: is_positive(problem.prior_of(n)) for n in typical}
     sigmas = [s for o in problem.observed_names for s in problem.observations[o].sites(o)]
     at = {n: i for i, n in enumerate(names) if not n.startswith("effect:")}
     spreads = dict.fromkeys(n.removeprefix("effect:") for n in names if n.startswith("effect:"))
@@ -128,25 +144,26 @@ def _sorted(
     )
 
 
-def _is_typical(problem: FitProblem, name: str) -> bool:
+def is_typical(problem: FitProblem, name: str) -> bool:
     """Typical values and covariate coefficients with a prior of their own."""
     return name in problem.population.estimated or (name.startswith("beta_") and isinstance(problem.prior_of(name), Distribution))
 
 
-def _positive(prior: Distribution) -> bool:
+def is_positive(prior: Distribution) -> bool:
     support: Any = prior.support
     low = getattr(support, "lower_bound", 0.0 if type(support).__name__ in ("_Positive", "_UnitInterval") else -1.0)
     return bool(np.all(np.asarray(low) >= 0.0))
 
 
-def _slopes(space: Space, z: Any) -> dict[str, float]:
+def site_slopes(space: Space, z: Any) -> dict[str, float]:
     """d site / d coordinate of each scalar site at z."""
     ones = jnp.ones_like(z)
     found = jax.jvp(space.constrain, (z,), (ones,))[1]
     return {n: float(v) for n, v in found.items() if np.ndim(v) == 0}
 
 
-def _check_solved(problem: FitProblem, mean: np.ndarray) -> None:
+def check_solved(problem: FitProblem, mean: np.ndarray) -> None:
+    """Raise `FitError` where a row has no prediction at the medians."""
     if np.isfinite(mean).all():
         return
     failed = failed_subjects(problem.predictor.solve(problem.predictor.at)[0], problem.cohort.subjects)

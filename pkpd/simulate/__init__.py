@@ -25,9 +25,11 @@ from pkpd.simulate.sampling_information import ExpectedInformation, expected_inf
 from pkpd.simulate.sampling_sizes import choose_sizes
 from pkpd.simulate.sampling_slopes import SamplingGroup, sampling_group
 from pkpd.simulate.scenario import Scenario, read_scenario
+from pkpd.simulate.scenario.study import Looks, Study, StudyArm, read_study
 from pkpd.simulate.simulate import simulate
 from pkpd.simulate.sobol import sobol_indices
 from pkpd.simulate.stream import stream_bands
+from pkpd.simulate.study_problem import StudyProblem, study_problem
 from pkpd.simulate.target import Target, target
 from pkpd.simulate.trial_rules import BayesianLimit, Boin, ThreePlusThree, bayesian_limit, boin, three_plus_three
 from pkpd.simulate.trials import ArmOutcomes, OperatingCharacteristics, TrialDesign, arm_outcomes, simulate_trials
@@ -76,6 +78,10 @@ __all__ = [
     "OperatingCharacteristics",
     "People",
     "SamplingGroup",
+    "Looks",
+    "Study",
+    "StudyArm",
+    "StudyProblem",
     "Target",
     "ThreePlusThree",
     "TrialDesign",
@@ -94,9 +100,11 @@ __all__ = [
     "next_dose",
     "optimise_dose",
     "pareto_front",
+    "read_study",
     "run_many",
     "sampling_group",
     "simulate_trials",
+    "study_problem",
     "target",
     "three_plus_three",
     "typical_profile",

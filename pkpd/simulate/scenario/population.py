@@ -36,7 +36,7 @@ def population(root: Table, path: str | Path, model: Model, read: tuple[str, ...
             table.mistakes.add(table.place, f"vary names {word!r}; accepted are {', '.join(VARY)}.")
     product = [str(c) for c in found["product"] or ()]
     units = known_units(model, (*read, *product))
-    found["covariates"] = _same(table.table("covariates"), units)
+    found["covariates"] = same_covariates(table.table("covariates"), units)
     place = table.get("patients", str, "the path of a csv file")
     if place is not None:
         _alone(table, "patients")
@@ -58,7 +58,7 @@ def _alone(table: Table, key: str) -> None:
             )
 
 
-def _same(table: Table, units: Mapping[str, str | None]) -> dict[str, float]:
+def same_covariates(table: Table, units: Mapping[str, str | None]) -> dict[str, float]:
     """The covariates that all patients share."""
     table.known(*units)
     given = {n: _number(table, n, units[n]) for n in table.values if n in units}

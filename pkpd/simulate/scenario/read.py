@@ -82,21 +82,21 @@ def read_scenario(path: str | Path, model: Model, *, covariates: tuple[str, ...]
 
     >>> read_scenario("scenario.toml", model).arms                                       # doctest: +SKIP
     """
-    return parse_scenario(_text(path), model, Path(path), covariates=covariates)
+    return parse_scenario(text_of(path), model, Path(path), covariates=covariates)
 
 
 def parse_scenario(text: str, model: Model, path: Path, *, covariates: tuple[str, ...] = ()) -> Scenario:
     """`read_scenario` of a text; `path` names it in messages, and files that it mentions stand beside it."""
-    values, mistakes = _parsed(text, path.name)
+    values, mistakes = parsed(text, path.name)
     root = Table(values, "", mistakes).known(*KEYS)
     title = root.get("title", str, "text", Path(path).stem)
     seed = root.get("seed", int, "a whole number", 1)
     arms, overrides = _arms(root, model)
-    times = _times(root.table("times"))
+    times = times_asked(root.table("times"))
     targets = tuple(target_asked(t, model, times) for t in root.tables("targets"))
     found = Scenario(
         title, seed, _source(values, Mistakes(path.name)), arms, times,
-        _values(root.table("parameters"), model), _variability(root.table("variability"), model), population(root, path, model, covariates),
+        values_asked(root.table("parameters"), model), variability_asked(root.table("variability"), model), population(root, path, model, covariates),
         _overrides(root.table("overrides"), model) | overrides, tuple(exposure_asked(t, model, times)[0] for t in root.tables("exposure")), targets,
         root.table("figures").known("reference").get("reference", str, "the name of an arm"),
         root.table("output").known("table_draws").get("table_draws", int, "a whole number of draws in the tables", 1),
@@ -108,20 +108,22 @@ def parse_scenario(text: str, model: Model, path: Path, *, covariates: tuple[str
 
 
 def _load(path: str | Path) -> tuple[dict[str, Any], Mistakes]:
-    return _parsed(_text(path), Path(path).name)
+    return parsed(text_of(path), Path(path).name)
 
 
-def _text(path: str | Path) -> str:
+def text_of(path: str | Path, kind: str = "scenario") -> str:
+    """The text of a file of tables."""
     place = Path(path)
     if not place.is_file():
-        raise FitError(f"There is no scenario file {place}.")
+        raise FitError(f"There is no {kind} file {place}.")
     try:
         return place.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise FitError(f"{place.name} is not TOML: {error}.") from None
 
 
-def _parsed(text: str, name: str) -> tuple[dict[str, Any], Mistakes]:
+def parsed(text: str, name: str) -> tuple[dict[str, Any], Mistakes]:
+    """The tables of a text, and where its mistakes are collected."""
     try:
         return tomllib.loads(text), Mistakes(name)
     except tomllib.TOMLDecodeError as error:
@@ -143,8 +145,10 @@ def _arms(root: Table, model: Model) -> tuple[dict[str, Regimen], dict[str, Any]
     return arms, changes
 
 
-def _times(table: Table) -> np.ndarray:
-    table.known("from", "to", "by", "at", "also")
+def times_asked(table: Table, extra: tuple[str, ...] = (), least: int = 2) -> np.ndarray:
+    """Rising hours: a grid, a list, or both; `extra` are keys that mean something else."""
+    table.known("from", "to", "by", "at", "also", *extra)
+    before = len(table.mistakes.found)
     hours = lambda pair: None if pair is None else table.mistakes.attempt(table.place, lambda: quantity(pair, "h", "A time"))  # noqa: E731
     listed = [
         hours(table.pair(k, x, "24 h")) for k in ("at", "also") for x in table.get(k, list, 'a list of times, as ["0 h", "30 min"]', [])
@@ -160,12 +164,14 @@ def _times(table: Table) -> np.ndarray:
     elif (end is None) != (step is None):
         table.mistakes.add(table.place, "to and by stand together.")
     found = np.unique(np.round([*grid, *(x for x in listed if x is not None)], 9))
-    if len(found) < 2 and not table.mistakes.found:
-        table.mistakes.add("times", 'give at least two times: to = "14 day", by = "6 h", or at = ["0 h", "24 h"].')
+    if len(found) < least and len(table.mistakes.found) == before:
+        words = "two times" if least == 2 else "one time"
+        table.mistakes.add(table.place, f'give at least {words}: to = "14 day", by = "6 h", or at = ["0 h", "24 h"].')
     return found
 
 
-def _values(table: Table, model: Model) -> dict[str, float]:
+def values_asked(table: Table, model: Model) -> dict[str, float]:
+    """Parameters in the model's units."""
     table.known(*model.param_names)
     found = {
         n: table.get(n, (int, float, str), f"a number in {model.param(n).unit}, or with its unit")
@@ -183,7 +189,8 @@ def _in_unit(table: Table, name: str, value: Any, model: Model) -> float | None:
     return None if pair is None else table.mistakes.attempt(table.place, lambda: quantity(pair, unit, f"Parameter '{name}'"))
 
 
-def _variability(table: Table, model: Model) -> dict[str, float]:
+def variability_asked(table: Table, model: Model) -> dict[str, float]:
+    """Standard deviations by parameter."""
     table.known(*model.param_names)
     found = {n: table.get(n, (int, float), "a standard deviation on the parameter's own scale (log, logit or plain)") for n in table.values}
     for n, v in found.items():

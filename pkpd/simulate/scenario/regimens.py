@@ -15,9 +15,9 @@ DOSE_KEYS = (
 NUMBER, TEXT = "a number", "text"
 
 
-def arm(table: Table, model: Model | None) -> tuple[str, Regimen, dict[str, Any]]:
-    """The name, regimen and overrides of one arm; doses that cannot be read are told and left out."""
-    table.known("name", "doses", "scaled", "overrides")
+def arm(table: Table, model: Model | None, extra: tuple[str, ...] = ("overrides",)) -> tuple[str, Regimen, dict[str, Any]]:
+    """The name, regimen and overrides of one arm; doses that cannot be read are told and left out. `extra` are keys beside those of a regimen."""
+    table.known("name", "doses", "scaled", *extra)
     name = table.get("name", str, 'text, as in name = "once a day"', None, required=True)
     parts = [dose(d, model) for d in table.tables("doses")]
     regimen = sum_of([p for p in parts if p is not None])

@@ -1,0 +1,84 @@
+"""What the data see together: combinations of typical values that they know far better than each of its members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd.inference.identified import MINOR, whole_steps
+
+MOST, TOGETHER = 3, 0.1
+"""How many are told, and the largest eigenvalue of the posterior correlation (1: nothing is seen together) that makes one."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A sum of `powers` times ln of `names` (times the values themselves where `logs` is false), its posterior sd over its prior sd, and that of the best known
+    of its members alone.
+
+    >>> Combination(("S", "f_L", "k_LB"), (1.0, 1.0, 1.0), (True,) * 3, 0.031, 0.5).sentence
+    'Seen together: S·f_L·k_LB, 0.031 as wide as its prior (the best known of them alone 0.50).'
+    """
+
+    names: tuple[str, ...]
+    powers: tuple[float, ...]
+    logs: tuple[bool, ...]
+    ratio: float
+    alone: float
+
+    @property
+    def text(self) -> str:
+        """A product of powers where they are whole numbers and all are of logarithms, else a sum.
+
+        >>> Combination(("CL", "V"), (1.0, -1.0), (True, True), 0.1, 0.5).text, Combination(("CL", "V"), (1.0, -0.4), (True, True), 0.1, 0.5).text
+        ('CL/V', 'ln CL - 0.4 ln V')
+        """
+        if all(self.logs) and all(p == round(p) for p in self.powers):
+            return _product(self.names, [round(p) for p in self.powers])
+        told = ""
+        for name, power, log in zip(self.names, self.powers, self.logs, strict=True):
+            sign = (" - " if power < 0 else " + ") if told else ("-" if power < 0 else "")
+            size = f"{abs(power):.2g}"
+            told += f"{sign}{'' if size == '1' else size + ' '}{'ln ' if log else ''}{name}"
+        return told
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        return f"Seen together: {self.text}, {self.ratio:.2g} as wide as its prior (the best known of them alone {self.alone:.2f})."
+
+
+def combinations(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray) -> tuple[Combination, ...]:
+    """The (at most 3) combinations that are known far better than their members: eigenvectors of the posterior correlation of least eigenvalue, at most 0.1.
+
+    `width` [D] are prior sds, `scaled` [D, D] the posterior covariance in units of them. Members whose share is small are left out.
+
+    >>> [c.text for c in combinations(["a", "b"], [True, True], np.ones(2), np.array([[0.505, -0.495], [-0.495, 0.505]]))]
+    ['a·b']
+    """
+    scaled, sds = np.asarray(scaled, float), np.sqrt(np.diag(scaled))
+    values, vectors = np.linalg.eigh(scaled / np.outer(sds, sds))
+    kept = [vectors[:, i] for i in range(min(MOST, len(values))) if values[i] <= TOGETHER]
+    return tuple(_combination(names, logs, np.asarray(width), scaled, e) for e in kept)
+
+
+def _combination(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, e: np.ndarray) -> Combination:
+    at = np.flatnonzero(e**2 >= MINOR * (e**2).max())
+    sds = np.sqrt(np.diag(scaled))[at]
+    powers = e[at] / (sds * width[at])
+    powers = powers / (np.sign(powers[0]) * np.abs(powers).max())
+    whole = whole_steps(powers) if all(logs[i] for i in at.tolist()) else None
+    powers = np.array(whole, float) if whole else powers
+    load, own = powers * width[at], scaled[np.ix_(at, at)]
+    ratio = float(np.sqrt(load @ own @ load / (load @ load)))
+    told = tuple(names[i] for i in at.tolist()), tuple(powers.tolist()), tuple(bool(logs[i]) for i in at.tolist())
+    return Combination(*told, ratio, float(sds.min()))
+
+
+def _product(names: Sequence[str], powers: Sequence[int]) -> str:
+    told = lambda n, k: n if k == 1 else f"{n}^{k}"  # noqa: E731
+    above = "·".join(told(n, k) for n, k in zip(names, powers, strict=True) if k > 0) or "1"
+    below = [told(n, -k) for n, k in zip(names, powers, strict=True) if k < 0]
+    return above + ("" if not below else f"/{below[0]}" if len(below) == 1 else f"/({'·'.join(below)})")
