@@ -51,7 +51,7 @@ def population() -> Population:
     return Population(**chain, **{f"base_{c}": b for c, b in base.items()}, **kout, **gain)
 
 
-def problem_of(rows: pd.DataFrame, name: str = "endotoxin_cytokines", draws: int = 1000) -> FitProblem:
+def problem_of(rows: pd.DataFrame, name: str = "endotoxin_cytokines", draws: int = 1500) -> FitProblem:
     """The fit of NONMEM-style rows of some of the volunteers."""
     units = {"TIME": "h", "AMT": "ng/kg", "DV": dict.fromkeys(PANEL, "pg/mL")}
     return FitProblem(
@@ -64,13 +64,13 @@ def problem_of(rows: pd.DataFrame, name: str = "endotoxin_cytokines", draws: int
         assumptions=(
             "Release is in proportion to the dose, by stages 12, 18 and 21 of 21; TNF, IL-8 and IL-10 by activation that lasts, too (assumed).",
         ),
-        sampler=Sampler(chains=4, draws=draws, warmup=draws, target_accept=0.9),
+        sampler=Sampler(chains=4, draws=draws, warmup=min(draws, 1000), target_accept=0.9),
         solver=Solver(method="native_tsit5", rtol=1e-5, atol=1e-7),
     )
 
 
 def problem(quick: bool) -> FitProblem:
-    return problem_of(records(pd.read_csv(data_file(FILE))), draws=400 if quick else 1000)
+    return problem_of(records(pd.read_csv(data_file(FILE))), draws=400 if quick else 1500)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,12 @@ from pkpd.plots import figures, marks, style
 HERE = Path(__file__).resolve().parent
 OUT, PICTURE = HERE / "endotoxin_models.csv", HERE.parent / "fits" / "endotoxin_cytokines.png"
 MEAN = "lps_bolus_mean.csv"
-GIVEN = "bolus of 2"
+GIVEN, OTHER = "bolus of 2", "1 and 3 in 3 h"
 ARMS = {
     "bolus of 1": bolus((1, "ng/kg"), into="endotoxin"),
     GIVEN: bolus((2, "ng/kg"), into="endotoxin"),
     "bolus of 4": bolus((4, "ng/kg"), into="endotoxin"),
-    "1 and 3 in 3 h": bolus((1, "ng/kg"), into="endotoxin") + infusion((3, "ng/kg"), over=(3, "h"), into="endotoxin"),
+    OTHER: bolus((1, "ng/kg"), into="endotoxin") + infusion((3, "ng/kg"), over=(3, "h"), into="endotoxin"),
 }
 TIMES, LOOKS = np.linspace(0.0, 10.0, 501), np.linspace(0.0, 8.0, 41)
 
@@ -84,8 +84,8 @@ def table_of(courses: dict[str, dict[str, pd.DataFrame]], rows, mean, left_out, 
 @style.styled
 def picture(fit, courses, rows: pd.DataFrame, names: dict[str, str]):
     """New volunteers of the fit by cytokine: those of the data above, the arm that was not seen below."""
-    figure, panels = figures.panels(8, columns=4, width=10.0, height=2.6, sharex=True)
-    for i, arm in enumerate((GIVEN, "1 and 3 in 3 h")):
+    figure, panels = figures.panels(8, columns=4, width=10.0, height=2.6, sharex=True, sharey="col")
+    for i, (arm, says) in enumerate({GIVEN: "2 ng/kg at once", OTHER: "1 at once, 3 over 3 h"}.items()):
         drawn = told.predictive(fit, ARMS[arm], LOOKS, told.SEED + i)
         for ax, (label, c) in zip(panels[4 * i :], names.items(), strict=False):
             low, middle, high = np.quantile(drawn[c], (0.05, 0.5, 0.95), axis=0)
@@ -95,7 +95,7 @@ def picture(fit, courses, rows: pd.DataFrame, names: dict[str, str]):
             if arm == GIVEN:
                 own = rows[rows["analyte"] == c]
                 ax.plot(own["time_h"], own["value"], ".", color=style.INK, ms=2.5, alpha=0.6, label="20 volunteers")
-            ax.set(yscale="log", xlim=(-0.2, 8.2), title=f"{label}, {arm} ng/kg")
+            ax.set(yscale="log", xlim=(-0.2, 8.2), xticks=range(0, 9, 2), title=f"{label}, {says}")
         panels[4 * i].set_ylabel("pg/mL")
     for ax in panels[4:]:
         ax.set_xlabel("time (h)")
@@ -119,7 +119,7 @@ def main() -> None:
     rows = named(table)
     found = table_of(courses, rows, named(pd.read_csv(data_file(MEAN))), pd.read_csv(told.OUT), sigma)
     found.round(3).to_csv(OUT, index=False)
-    picture(fit, courses, rows, module.NAMES).savefig(PICTURE, dpi=110)
+    picture(fit, courses, rows, module.NAMES).savefig(PICTURE, dpi=100)
 
 
 if __name__ == "__main__":
