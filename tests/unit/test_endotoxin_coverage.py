@@ -1,10 +1,12 @@
 """Coverage of another arm of the endotoxin study: counted right on a simulated arm whose law is known, no fit needed; what cannot be read is refused."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from pkpd import FitError, Population, Solver, fixed, lognormal_error
 from pkpd.models.carm import endotoxin_cytokines
@@ -92,6 +94,33 @@ def test_the_error_is_that_of_subjects_not_of_rows(script):
     )
     told = script.coverage(rows).set_index("analyte").loc["tnf"]
     assert told["coverage"] == 0.5 and told["error"] == pytest.approx(np.std([1, 1, 0, 0], ddof=1) / 2)
+
+
+def test_the_command_predicts_an_arm_from_its_file(script, module, law, arm, drawn, tmp_path, monkeypatch, capsys):
+    """`--arm FILE --bolus 1 --infusion 3 --hours 3` from reading to the table, with draws that are there already instead of a fit."""
+    asked = []
+    monkeypatch.setattr(script, "fit_file", lambda: module)
+    monkeypatch.setattr(script, "fitted", lambda *_: law)
+    monkeypatch.setattr(script, "predictive", lambda _, regimen, *__: asked.append(regimen) or {c: v[40:] for c, v in drawn.items()})
+    monkeypatch.setenv("PKPD_DATA", str(tmp_path))
+    for name in (module.FILE, "arm.csv"):
+        arm.to_csv(tmp_path / name, index=False)
+    given = ["--bolus", "1", "--infusion", "3", "--hours", "3"]
+    monkeypatch.setattr(sys, "argv", ["endotoxin_coverage.py", "--arm", str(tmp_path / "arm.csv"), *given])
+    script.main()
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert asked == [script.dose(1.0, 3.0, 3.0)] and sorted(p.name for p in tmp_path.iterdir()) == ["arm.csv", module.FILE]
+    assert told[0][:4] == ["analyte", "subjects", "rows", "coverage"] and told[-1][:3] == ["all", "40", "960"]
+
+
+def test_the_log_density_is_that_of_a_normal(script):
+    """Draws at the quantiles of N(0, 1) of the log: with the kernel's width the density is N(0, 1 + width^2); below a limit it is the chance."""
+    x = norm.ppf((np.arange(4000) + 0.5) / 4000)
+    width = 1.06 * x.std() * 4000**-0.2
+    y = np.exp([0.0, 1.0, -2.0])
+    found = script.log_density(np.exp(np.tile(x, (3, 1))), y, np.array([False, False, True]))
+    wide = norm(0.0, np.hypot(1.0, width))
+    assert found == pytest.approx([*wide.logpdf([0.0, 1.0]), norm.logcdf(-2.0)], abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ def test_shipped_models():
     assert [structure(getattr(classic, f"indirect_response_{k}")).cascade for k in ("I", "II", "III", "IV")] == [True, False, True, False]
     assert structure(carm.carm_blood_il6).cascade and not structure(carm.carm_blood_il6).linear
     assert not structure(carm.carm_recirculating).cascade
+    assert structure(carm.endotoxin_cytokines).cascade and structure(carm.endotoxin_cytokines).linear
 
 
 def test_states_are_ordered_after_what_drives_them():
