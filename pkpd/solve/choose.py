@@ -30,6 +30,7 @@ METHODS = ("auto", *EXACT, "cascade", *BATCHED, "native_tsit5", "native_rodas4",
 WHEN = ("background", "wait", "off")
 STEPS, FEW_STEPS = 4096, 1024  # a batched solve's tape is made in full; an implicit method at usual tolerances needs a few hundred rows
 COMPILES = 4  # states up to which the closed form is quick to compile in XLA
+CASCADES = 16  # and the cascade: 26 states take minutes
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _pick(solver: Solver, system: System) -> tuple[str, str]:
         fallback = "closed_form" if s.n <= COMPILES or not s.cascade else "cascade"
         return _machine("native_closed_form", fallback, f"linear in {s.n} state{'s' * (s.n > 1)}", solver, system)
     measured = system.stiffness()
-    fallback = "cascade" if s.cascade else "rosenbrock" if measured.stiff else "tsit5_batched"
+    fallback = "cascade" if s.cascade and s.n <= CASCADES else "rosenbrock" if measured.stiff else "tsit5_batched"
     return _machine("native_rodas4" if measured.stiff else "native_tsit5", fallback, measured.sentence, solver, system)
 
 
