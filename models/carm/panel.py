@@ -3,7 +3,7 @@
     cells, tumour, T cells      as `carm_study` (combined.py): capture grows with the tumour, activated cells recruit T cells
     C_j                         dC_j/dt = kout_j (base_j + release gain_j u / (1 + Z/Z50)) - kout_j C_j ,  j in IL-6, TNF, IL-8, IL-10
     release                     how much a patient releases of all four, relative to the typical one: 1, with a spread between patients
-    grade of CRS                logit P(grade >= g) = b (x - c_g) ,  x = ln(area of IL-6 above baseline so far / auc_ref)
+    grade of CRS                logit P(grade >= g) = b (x - c_g) ,  x = ln(area of IL-6 above baseline so far / auc_ref + 0.001)
 
 One factor `release` for all cytokines is the assumption that a patient who releases much of one releases much of all, in proportion; with 14 patients
 four separate spreads would not be told apart.
@@ -49,7 +49,7 @@ grading = Component(
 
 
 def log_area(y, p, s):
-    return jnp.log(y.il6_auc / p.auc_ref + 1e-9)
+    return jnp.log(y.il6_auc / p.auc_ref + 1e-3)
 
 
 carm_panel = compose(

@@ -1,6 +1,6 @@
-"""The flagship's table of truths, intervals and posterior/prior sd ratios from a finished fit: `python docs/validation/flagship_table.py DIR`.
+"""A table of truths, intervals and posterior/prior sd ratios from a finished fit to simulated data: `python docs/validation/truths.py DIR`.
 
-Writes flagship_carm.csv beside this file from a run of `pkpd fit fits/carm_blood_il6.py --seed 1 --out DIR`.
+Writes beside this file, from a run of `pkpd fit FITFILE --seed 1 --out DIR`, truths_carm_phase1.csv or truths_carm_blood_il6.csv, by the name of the fit.
 """
 
 import json
@@ -15,13 +15,14 @@ HERE = Path(__file__).resolve().parent
 
 def main(folder: str) -> None:
     fit = load_fit(folder)
+    name = json.loads(fit.tree.attrs["provenance"])["name"]
     truth = json.loads(fit.tree.attrs["report"])["truth"]
     table = fit.summary.assign(truth=fit.summary["name"].map(truth))
     table["inside_90"] = (table["truth"] >= table["q5"]) & (table["truth"] <= table["q95"])
     ratio = contraction_table(fit).set_index("name")["ratio"]
     table["posterior_prior_sd"] = table["name"].map(ratio)
     columns = ["name", "truth", "q5", "q50", "q95", "inside_90", "posterior_prior_sd", "ess_bulk", "ess_tail", "rhat"]
-    table[columns].round(5).to_csv(HERE / "flagship_carm.csv", index=False)
+    table[columns].round(5).to_csv(HERE / f"truths_{name}.csv", index=False)
 
 
 if __name__ == "__main__":
