@@ -60,6 +60,8 @@ class Identifiability:
     def headline(self) -> str:
         """Identified or not, and how many directions the data inform."""
         every = self.streams.iloc[-1]
+        if not every["of"]:
+            return "No typical value is estimated, so there is nothing to identify but spreads and residual sds."
         counted = f"the rows respond to {every['rank']} of {every['of']} directions and tell more than the priors of {every['informed']}"
         return f"{'NOT IDENTIFIED' if self.not_seen else 'Identified'} at the prior medians: {counted}."
 

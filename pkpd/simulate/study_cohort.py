@@ -18,15 +18,13 @@ from pkpd.simulate.scenario.study import Study, StudyArm
 def from_arms(model: Model, study: Study) -> tuple[Cohort, tuple[int, ...], tuple[str, ...]]:
     """The cohort of a design, how many patients each subject stands for, and what was assumed."""
     study, told = _with_references(model, study)
-    columns = list(dict.fromkeys(c for a in study.arms.values() for c in a.covariates))
+    columns = [c.name for c in model.covariates]  # sizes of a body have made their doses, and nothing else reads them
     parts = [_rows(model, study, name, a) for name, a in study.arms.items()]
     amounts: dict[str, str] = {}
     for p in parts:
         amounts |= p.attrs["amounts"]
     units: Any = {"TIME": "h", "AMT": amounts, "DV": {o.name: o.unit for o in model.observables}}
-    table = pd.concat(
-        [p.assign(**{c: study.arms[n].covariates.get(c, np.nan) for c in columns}) for n, p in zip(study.arms, parts, strict=True)]
-    )
+    table = pd.concat([p.assign(**{c: study.arms[n].covariates[c] for c in columns}) for n, p in zip(study.arms, parts, strict=True)])
     cohort = read_cohort(table.reset_index(drop=True), model, units=units, covariates=columns, name=study.title)
     return cohort, tuple(study.arms[s].patients for s in cohort.subjects), (*told, *_after(cohort))
 
@@ -43,7 +41,7 @@ def _with_references(model: Model, study: Study) -> tuple[Study, tuple[str, ...]
 
 
 def _after(cohort: Cohort) -> tuple[str, ...]:
-    """Which arms are looked at when a bolus is given: a trough and a peak are different things."""
+    """Which arms are looked at just when a dose enters at once: a trough and a peak are different things."""
     given = cohort.doses[cohort.doses["shape"] == "bolus"]
     at = set(zip(given["subject"], given["time"].round(9), strict=True))
     looks = cohort.observations
@@ -51,7 +49,7 @@ def _after(cohort: Cohort) -> tuple[str, ...]:
     if not same:
         return ()
     arms = ", ".join(cohort.subjects[s] for s in same)
-    return (f"Looks at the time of a bolus are taken after it (arm{'s' * (len(same) > 1)} {arms}); give one before it a time just before.",)
+    return (f"Looks at the time of a dose are taken after it (arm{'s' * (len(same) > 1)} {arms}); give one before it a time just before.",)
 
 
 def _rows(model: Model, study: Study, name: str, a: StudyArm) -> pd.DataFrame:

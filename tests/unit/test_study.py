@@ -150,9 +150,9 @@ def test_an_observable_of_which_no_look_is_left_tells_nothing():
     assert f"{names[-1]}: no look is left, so it tells nothing." in made.assumed
 
 
-def test_a_look_at_the_time_of_a_bolus_is_told_to_come_after_it():
+def test_a_look_at_the_time_of_a_dose_is_told_to_come_after_it():
     made = study_problem(one_compartment_iv, Study("x", ARM, (Looks("cp", np.array([0.0, 1.0])),), {}))
-    assert "Looks at the time of a bolus are taken after it (arm a); give one before it a time just before." in made.assumed
+    assert "Looks at the time of a dose are taken after it (arm a); give one before it a time just before." in made.assumed
 
 
 def test_a_covariate_that_an_arm_does_not_have_is_the_models_reference_and_told():
@@ -162,6 +162,17 @@ def test_a_covariate_that_an_arm_does_not_have_is_the_models_reference_and_told(
     (reference,) = (c.reference for c in model.covariates if c.name == "HER2")
     assert made.problem.cohort.covariates["HER2"].tolist() == [reference]
     assert f"Arm a: the model's reference for every patient, HER2 = {reference:g}." in made.assumed
+
+
+def test_one_arm_by_weight_and_one_without():
+    arms = {"kg": StudyArm(bolus((2.0, "mg/kg")), 1, {"WT": 80.0}), "flat": StudyArm(bolus((100.0, "mg")))}
+    made = study_problem(one_compartment_iv, Study("x", arms, LOOK, {}))
+    assert made.problem.cohort.doses["amount"].tolist() == [160.0, 100.0]
+
+
+def test_where_every_typical_value_is_held_nothing_is_called_identified():
+    found = identify(study_problem(one_compartment_iv, Study("x", ARM, LOOK, {}, fixed=("CL", "V"))).problem)
+    assert found.verdict == "No typical value is estimated, so there is nothing to identify but spreads and residual sds."
 
 
 def test_a_parameter_named_like_a_site_of_a_fit_is_held_and_told():
