@@ -131,10 +131,10 @@ def _sorted(
     typical = sorted((n for n in names if is_typical(problem, n)), key=problem.population_sites.index)
     _check_slopes(problem, rows, [(n, d_mean[i][rows]) for i, n in enumerate(names) if n in typical or n.startswith("effect:")])
     logs = {n: is_positive(problem.prior_of(n)) for n in typical}
-    sigmas = [s for o in problem.observed_names for s in problem.observations[o].sites(o)]
+    sigmas = {i: problem.observations[o].sites(o) for i, o in enumerate(problem.observed_names)}
     at = {n: i for i, n in enumerate(names) if not n.startswith("effect:")}
     spreads = dict.fromkeys(n.removeprefix("effect:") for n in names if n.startswith("effect:"))
-    known = {*typical, *sigmas, *spreads}
+    known = {*typical, *spreads, *(s for sites in sigmas.values() for s in sites)}
     subject = problem.cohort.observations["subject"].to_numpy(int)[problem.rows.index]
     return Linearised(
         rows,
@@ -144,7 +144,7 @@ def _sorted(
         {n: d_mean[at[n]][rows] / (lean[n] / float(sites[n]) if logs[n] else lean[n]) for n in typical},
         logs,
         {s: [d_mean[i][rows] for i, n in enumerate(names) if n == f"effect:{s}"] for s in spreads},
-        {s: d_sd[at[s]][rows] for s in sigmas if s in at},
+        {s: d_sd[at[s]][rows] for i in plain for s in sigmas[i] if s in at},
         {n: float(sites[n]) for n in at if np.ndim(sites[n]) == 0},
         tuple(n for n in (*at, *(n for n in space.latent if n.startswith(("raw_across_", "chol_", "missing_")))) if n not in known),
         tuple(o for i, o in enumerate(problem.observed_names) if i not in plain),

@@ -1,5 +1,7 @@
 """The information of a design against published numbers: PopED's warfarin example, and what blood tells of CAR-macrophages (SCIENCE.md (f), V9)."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
@@ -26,6 +28,7 @@ from pkpd import (
     lognormal,
     lognormal_error,
     loss,
+    oral,
     proportional_error,
     read_cohort,
     study_problem,
@@ -34,7 +37,8 @@ from pkpd import (
 from pkpd.errors import FitError
 from pkpd.inference.identify import identify
 from pkpd.models.carm import carm_trafficking
-from pkpd.models.classic import one_compartment_iv, one_compartment_oral
+from pkpd.models.classic import indirect_response_IV, one_compartment_iv, one_compartment_oral
+from pkpd.noise import ordinal
 from pkpd.population import subpopulations
 from tests.small import population as kinetics
 from tests.small import problem as small
@@ -161,3 +165,12 @@ def test_a_prediction_without_a_derivative_is_refused():
         "corner: at the prior medians the prediction of root for subject a at -1 h has no derivative in k, so the design has no information there. "
         "Look at another time, hold it, or move the medians away from where the model has a corner or a power of 0."
     )
+
+
+def test_cutpoints_of_an_outcome_that_is_left_out_are_left_out_with_it():
+    """A cutpoint may be negative and has no spread of ln; the information of the concentrations is that without the outcome."""
+    looks = (Looks("cp", np.array([1.0, 8.0])), Looks("effect", np.array([8.0])))
+    made = study_problem(indirect_response_IV, Study("graded", {"a": StudyArm(oral((320.0, "mg")))}, looks, {})).problem
+    found = identify(replace(made, noise={"cp": made.noise["cp"], "effect": ordinal((dist.Normal(0.0, 2.0),))}))
+    assert found.notes == ("Left out, as no plain residual error: effect.",)
+    assert found.table["name"].tolist() == [*made.population.estimated, "sigma_cp"] and found.streams["rows"].tolist()[-1] == 2
