@@ -100,6 +100,8 @@ def find_twins(problem: FitProblem, *, seed: Any, starts: int = 16) -> Twins:
     at = Differences(problem)
     if not at.names:
         raise FitError(f"{problem.name}: every typical value is held, so there is nothing to look for.")
+    if not np.isfinite(at.slopes(np.zeros(len(at.names)))).all():
+        raise FitError(f"{problem.name}: the predictions have no derivative at the prior medians; `identify` says in which parameter.")
     scattered = SPREAD * np.asarray(jax.random.normal(jax.random.PRNGKey(seed), (starts, len(at.names))))
     ends, places = [], [np.zeros(len(at.names))]
     for u in scattered:
@@ -191,8 +193,10 @@ def fitted(at: Differences, u: np.ndarray) -> np.ndarray | None:
     for _ in range(MOST):
         if not np.isfinite(r).all() or np.abs(r).max() < EXACT:
             break
-        left, s, right = np.linalg.svd(at.slopes(u), full_matrices=False)
-        moved = False
+        slopes, moved = at.slopes(u), False
+        if not np.isfinite(slopes).all():
+            break
+        left, s, right = np.linalg.svd(slopes, full_matrices=False)
         while not moved and damping < 1e12:
             step = -right.T @ (s / (s**2 + damping) * (left.T @ r))
             step *= min(1.0, LONGEST / np.abs(step).max()) if step.any() else 1.0
@@ -209,7 +213,10 @@ def slid(at: Differences, u: np.ndarray) -> np.ndarray:
     """The point nearest to the medians that can be reached from u without changing a prediction."""
     longest = 0.5
     for _ in range(SLIDES):
-        _, s, right = np.linalg.svd(at.slopes(u), full_matrices=True)
+        slopes = at.slopes(u)
+        if not np.isfinite(slopes).all():
+            break
+        _, s, right = np.linalg.svd(slopes, full_matrices=True)
         null = right[np.concatenate([s, np.zeros(len(right) - len(s))]) < AGREE]
         step = -null.T @ (null @ u)
         size = np.linalg.norm(step)
@@ -233,7 +240,10 @@ def _back(at: Differences, u: np.ndarray) -> np.ndarray | None:
             return None
         if np.abs(r).max() < EXACT:
             return u
-        left, s, right = np.linalg.svd(at.slopes(u), full_matrices=False)
+        slopes = at.slopes(u)
+        if not np.isfinite(slopes).all():
+            return None
+        left, s, right = np.linalg.svd(slopes, full_matrices=False)
         seen = s > AGREE
         u = u - right[seen].T @ ((left[:, seen].T @ r) / s[seen])
     r = at.values(u)

@@ -72,7 +72,7 @@ def identify(
     for line in as_text(found, asked.assumed):
         typer.echo(line)
     if out is not None:
-        keep(found, out)
+        keep(found, out, asked.assumed)
     if asked.fit is not None:
         for line in fit_text(load_fit(asked.fit, asked.problem), found):
             typer.echo(line)
@@ -94,6 +94,8 @@ def _asked(what: str, design: Path | None, fix: Sequence[str], units: Sequence[s
             )
     path = Path(what)
     if path.is_dir():
+        if fit is not None:
+            raise PkpdError(f"{path} is a folder of a fit, and --fit names another: give the fit file, pkpd identify FITFILE --fit {fit}.")
         return Asked(build_problem(load_problem(fit_file_of(path, f"pkpd identify FITFILE --fit {path}")), False), fit=path)
     if path.suffix == ".py" or path.exists() or "/" in what:
         return Asked(build_problem(load_problem(path), False), fit=fit)
@@ -138,11 +140,17 @@ def _profile(problem: Any, given: str, out: Path | None) -> None:
     save_figure(plot_profile(found), out / "profile.png")
 
 
-def keep(found: Identifiability, out: Path) -> None:
-    """The tables, their picture, and the sentences."""
+def keep(found: Identifiability, out: Path, assumed: Sequence[str] = ()) -> None:
+    """The tables, their picture, and the sentences, with what they hang on."""
     write_whole(out / "information.csv", found.table.to_csv(index=False).encode())
     if found.staged:
         write_whole(out / "steps.csv", found.by_step.to_csv(index=False).encode())
-    said = (found.verdict, *found.next_steps, *(c.sentence for c in found.together))
+    said = (
+        found.verdict,
+        *found.next_steps,
+        *(c.sentence for c in found.together),
+        *found.notes,
+        *(f"Assumed: {line}" for line in assumed),
+    )
     write_whole(out / "verdict.txt", ("\n".join(said) + "\n").encode())
     save_figure(plot_information(found), out / "information.png")

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pkpd.inference.identified import MINOR, whole_steps
+from pkpd.inference.identified import MINOR, WHOLE, Quantities, equal, whole_steps
 
-MOST, TOGETHER = 3, 0.1
-"""How many are told, and the largest eigenvalue of the posterior correlation (1: nothing is seen together) that makes one."""
+MOST, TOGETHER, BETTER = 3, 0.1, 0.5
+"""How many are told, the largest eigenvalue of the posterior correlation (1: nothing is seen together) that makes one, and its largest variance as a share
+of that of the best known of its members, both in prior variances."""
 
 
 @dataclass(frozen=True)
 class Combination:
     """A sum of `powers` times ln of `names` (times the values themselves where `logs` is false), its posterior sd over its prior sd, and that of the best known
-    of its members alone.
+    of its members alone. `leaves` is "sum" where it is the sum of the values themselves, and "either" where a sum and a product are the same to first order.
 
     >>> Combination(("S", "f_L", "k_LB"), (1.0, 1.0, 1.0), (True,) * 3, 0.031, 0.5).sentence
     'Seen together: S·f_L·k_LB, 0.031 as wide as its prior (the best known of them alone 0.50).'
@@ -27,15 +28,18 @@ class Combination:
     logs: tuple[bool, ...]
     ratio: float
     alone: float
+    leaves: str = "products"
 
     @property
     def text(self) -> str:
-        """A product of powers where they are whole numbers and all are of logarithms, else a sum.
+        """A product of powers where they are whole numbers and all are of logarithms, the sum of the values where it is that, else a sum of logarithms.
 
         >>> Combination(("CL", "V"), (1.0, -1.0), (True, True), 0.1, 0.5).text, Combination(("CL", "V"), (1.0, -0.4), (True, True), 0.1, 0.5).text
         ('CL/V', 'ln CL - 0.4 ln V')
         """
-        if all(self.logs) and all(p == round(p) for p in self.powers):
+        if self.leaves == "sum":
+            return " + ".join(self.names)
+        if self.leaves == "products" and all(self.logs) and all(p == round(p) for p in self.powers):
             return _product(self.names, [round(p) for p in self.powers])
         told = ""
         for name, power, log in zip(self.names, self.powers, self.logs, strict=True):
@@ -50,10 +54,13 @@ class Combination:
         return f"Seen together: {self.text}, {self.ratio:.2g} as wide as its prior (the best known of them alone {self.alone:.2f})."
 
 
-def combinations(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray) -> tuple[Combination, ...]:
-    """The (at most 3) combinations that are known far better than their members: eigenvectors of the posterior correlation of least eigenvalue, at most 0.1.
+def combinations(
+    names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, at: Quantities | None = None
+) -> tuple[Combination, ...]:
+    """The (at most 3) combinations that are known better than their members: eigenvectors of the posterior correlation of least eigenvalue, at most 0.1.
 
-    `width` [D] are prior sds, `scaled` [D, D] the posterior covariance in units of them. Members whose share is small are left out.
+    `width` [D] are prior sds, `scaled` [D, D] the posterior covariance in units of them. Members whose share is small are left out; what is told has at most
+    half the variance of the best known of them. Where `at` says where the parameters stand, a sum of like quantities is told as one.
 
     >>> [c.text for c in combinations(["a", "b"], [True, True], np.ones(2), np.array([[0.505, -0.495], [-0.495, 0.505]]))]
     ['a·b']
@@ -61,20 +68,34 @@ def combinations(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, 
     scaled, sds = np.asarray(scaled, float), np.sqrt(np.diag(scaled))
     values, vectors = np.linalg.eigh(scaled / np.outer(sds, sds))
     kept = [vectors[:, i] for i in range(min(MOST, len(values))) if values[i] <= TOGETHER]
-    return tuple(_combination(names, logs, np.asarray(width), scaled, e) for e in kept)
+    found = (_combination(names, logs, np.asarray(width), scaled, e, at) for e in kept)
+    return tuple(c for c in found if c.ratio**2 <= BETTER * c.alone**2)
 
 
-def _combination(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, e: np.ndarray) -> Combination:
+def _combination(
+    names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, e: np.ndarray, where: Quantities | None
+) -> Combination:
     at = np.flatnonzero(e**2 >= MINOR * (e**2).max())
     sds = np.sqrt(np.diag(scaled))[at]
     powers = e[at] / (sds * width[at])
     powers = powers / (np.sign(powers[0]) * np.abs(powers).max())
-    whole = whole_steps(powers) if all(logs[i] for i in at.tolist()) else None
+    several = all(logs[i] for i in at.tolist())
+    leaves = _leaves(powers, at, where) if several and where is not None else "products"
+    whole = whole_steps(powers) if several and leaves == "products" else None
     powers = np.array(whole, float) if whole else powers
     load, own = powers * width[at], scaled[np.ix_(at, at)]
     ratio = float(np.sqrt(load @ own @ load / (load @ load)))
     told = tuple(names[i] for i in at.tolist()), tuple(powers.tolist()), tuple(bool(logs[i]) for i in at.tolist())
-    return Combination(*told, ratio, float(sds.min()))
+    return Combination(*told, ratio, float(sds.min()), leaves)
+
+
+def _leaves(powers: np.ndarray, at: np.ndarray, where: Quantities) -> str:
+    """Whether powers are as the values of like quantities, as those of ln of their sum are."""
+    values = np.asarray(where.values, float)[at]
+    share = values / values.max()
+    if len(at) < 2 or len({where.units[i] for i in at.tolist()}) > 1 or (np.abs(powers - share) >= WHOLE * share).any():
+        return "products"
+    return "either" if equal(values) else "sum"
 
 
 def _product(names: Sequence[str], powers: Sequence[int]) -> str:

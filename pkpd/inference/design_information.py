@@ -18,7 +18,8 @@ from pkpd.inference.linearised import Linearised
 
 @dataclass(frozen=True, eq=False)
 class DesignInformation:
-    """`root` [rows, P]: V^-1/2 J of all subjects, so that root' root is the information of the fixed effects `names`; `spread` [S, S]: that of ln `spreads`."""
+    """`root` [rows, P]: V^-1/2 J of all subjects, each times the root of its copies, so that root' root is the information of the fixed effects `names`;
+    `spread` [S, S]: that of ln `spreads`."""
 
     names: tuple[str, ...]
     root: np.ndarray
@@ -41,8 +42,9 @@ def design_information(here: Linearised, observables: tuple[int, ...] | None = N
         effects = {s: np.stack([c[at] for c in columns], 1) for s, columns in here.random.items()}
         variance = np.diag(here.sd[at] ** 2) + sum((g @ g.T for g in effects.values()), np.zeros((len(at), len(at))))
         factor = np.linalg.cholesky(variance)
-        roots.append(np.linalg.solve(factor, np.stack([v[at] for v in here.mean.values()], 1) if names else np.zeros((len(at), 0))))
+        mean = np.stack([v[at] for v in here.mean.values()], 1) if names else np.zeros((len(at), 0))
+        roots.append(np.sqrt(here.copies[i]) * np.linalg.solve(factor, mean))
         slopes = [2.0 * g @ g.T for g in effects.values()] + [np.diag(2.0 * here.sd[at] * v[at]) for v in here.spread.values()]
         white = [np.linalg.solve(factor, np.linalg.solve(factor, s).T) for s in slopes]
-        total += 0.5 * np.array([[np.sum(a * b) for b in white] for a in white]).reshape(total.shape)
+        total += 0.5 * here.copies[i] * np.array([[np.sum(a * b) for b in white] for a in white]).reshape(total.shape)
     return DesignInformation(names, np.concatenate(roots), spreads, total)

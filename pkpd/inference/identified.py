@@ -27,19 +27,24 @@ of powers, least square of its step in prior sds, as a share of the largest."""
 WHOLE, LARGEST, NARROW = 0.1, 3, 0.5
 """How far from whole numbers a direction may be, and the largest of them, to be read as a product of powers; and how narrow in prior sds each product
 that the data are said to see must be."""
+SUMMED = 0.01
+"""How much of the moves of its members a sum of like quantities may move by, to be read as one that stays the same."""
 
 
 @dataclass(frozen=True)
 class Direction:
     """A move among parameters that the data do not see, and posterior/prior sd along it.
 
-    `steps` are those of ln of each of `names`, of the value itself where `logs` is false.
+    `steps` are those of ln of each of `names`, of the value itself where `logs` is false. `leaves` says what they leave the same: "products" of powers,
+    where they are whole numbers, a "sum" that the data see, a "part" of such a sum, or "either", a sum or a product of equal values, which no derivative tells
+    apart.
     """
 
     names: tuple[str, ...]
     steps: tuple[float, ...]
     ratio: float
     logs: tuple[bool, ...]
+    leaves: str = "products"
 
     @property
     def single(self) -> bool:
@@ -48,11 +53,13 @@ class Direction:
 
     @property
     def seen(self) -> str:
-        """The products that the data do see, where the steps are whole numbers; else empty.
+        """The products that the data do see, where the steps are whole numbers, or the sum; else empty.
 
         >>> Direction(("V", "F"), (1.0, -1.0), 0.97, (True, True)).seen, Direction(("F", "CL", "V"), (1.0, 1.0, 1.0), 0.97, (True,) * 3).seen
         ('V·F', 'CL/F and V/F')
         """
+        if self.leaves != "products":
+            return " + ".join(self.names) if self.leaves == "sum" else ""
         if self.single or not all(self.logs) or any(x != round(x) for x in self.steps):
             return ""
         first, *rest = (round(x) for x in self.steps)
@@ -77,7 +84,8 @@ class Direction:
             return f"The data do not see {self.names[0]}: {wide}."
         if self.seen:
             return f"The data see {self.seen}, not {listed(self.names)} apart: along {_along(self)} {wide}."
-        return f"The data do not see {_along(self)}: along it {wide}."
+        same = f", which leaves {' + '.join(self.names)} as it is" if self.leaves == "part" else ""
+        return f"The data do not see {_along(self)}{same}: along it {wide}."
 
     @property
     def alone(self) -> str:
@@ -111,11 +119,22 @@ def _apart(found: Direction) -> str:
     return f"Fix one of {listed(found.names)}, give one a prior with a source{instead}: what they are apart is what the priors say."
 
 
-def directions(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, noise: float = 0.0) -> list[Direction]:
+@dataclass(frozen=True, eq=False)
+class Quantities:
+    """Where parameters stand and in which units: what tells a sum of them from a product."""
+
+    values: np.ndarray
+    units: Sequence[str]
+
+
+def directions(
+    names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, noise: float = 0.0, at: Quantities | None = None
+) -> list[Direction]:
     """Directions not seen, from prior sds `width` [D] and `scaled` [D, D], the posterior covariance in units of them; correlations below `noise` are none.
 
     Single parameters first, and the widest first. Several directions are told in a basis where each has a parameter of its own (pivoted QR of the
-    eigenvectors), so that what is one parameter is told as one.
+    eigenvectors), so that what is one parameter is told as one. Where `at` says where the parameters stand, what leaves a sum of like quantities the same is
+    told as a sum and not as a product of powers.
 
     >>> [d.names for d in directions(["a", "b"], [True, True], np.ones(2), np.diag([0.95, 0.2]))]
     [('a',)]
@@ -127,18 +146,19 @@ def directions(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, sc
         return []
     _, _, order = scipy.linalg.qr(unseen.T, pivoting=True)
     basis = unseen @ np.linalg.inv(unseen[order[: unseen.shape[1]]])
-    found = [_direction(names, logs, np.asarray(width), clean, b / np.linalg.norm(b)) for b in basis.T]
+    found = [_direction(names, logs, np.asarray(width), clean, b / np.linalg.norm(b), at, unseen) for b in basis.T]
     return sorted((d for d in found if d.ratio >= WIDE), key=lambda d: (not d.single, -d.ratio))
 
 
-def weakest(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray) -> Direction:
+def weakest(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, at: Quantities | None = None) -> Direction:
     """The direction along which the posterior is widest in prior sds, seen or not; arguments as of `directions`.
 
     >>> weakest(["a", "b"], [True, True], np.ones(2), np.diag([0.5, 0.2])).names
     ('a',)
     """
     clean = np.asarray(scaled, float)
-    return _direction(names, logs, np.asarray(width), clean, np.linalg.eigh(clean)[1][:, -1])
+    least = np.linalg.eigh(clean)[1][:, -1]
+    return _direction(names, logs, np.asarray(width), clean, least, at, least[:, None])
 
 
 def unseen(prior: Mapping[str, np.ndarray], posterior: Mapping[str, np.ndarray], ess: float = 400.0) -> list[Direction]:
@@ -180,20 +200,53 @@ def _without_noise(scaled: np.ndarray, noise: float) -> np.ndarray:
     return kept * np.outer(sds, sds)
 
 
-def _direction(names: Sequence[str], logs: Sequence[bool], width: np.ndarray, scaled: np.ndarray, b: np.ndarray) -> Direction:
+def _direction(
+    names: Sequence[str],
+    logs: Sequence[bool],
+    width: np.ndarray,
+    scaled: np.ndarray,
+    b: np.ndarray,
+    at: Quantities | None,
+    unseen: np.ndarray,
+) -> Direction:
     """The move b (unit, in prior sds), without the parameters that owe less than a fifth of their posterior variance to it."""
     variance = float(b @ scaled @ b)
     largest = b**2 == (b**2).max()
     kept = np.flatnonzero((variance * b**2 / np.diag(scaled) >= CARRIED) | largest)
-    whole = whole_steps(width[kept] * b[kept]) if len(kept) > 1 and all(logs[i] for i in kept.tolist()) else None
-    if whole is None or not _narrow(np.array(whole), width[kept], scaled[np.ix_(kept, kept)]):
+    several = len(kept) > 1 and all(logs[i] for i in kept.tolist())
+    leaves = _leaves(width, scaled, b, kept, at, unseen) if several and at is not None else "products"
+    whole = whole_steps(width[kept] * b[kept]) if several and leaves == "products" else None
+    if leaves != "products":
+        step = width[kept] * b[kept]
+        steps = step / (np.sign(step[0]) * np.abs(step).min())
+    elif whole is None or not _narrow(np.array(whole), width[kept], scaled[np.ix_(kept, kept)]):
         kept = kept[b[kept] ** 2 >= MINOR * (b**2).max()]
         step = width[kept] * b[kept]
         steps = step / (np.sign(step[0]) * np.abs(step).min())
     else:
         steps = np.sign(whole[0]) * np.array(whole, float)
     ratio = float(np.sqrt(variance if len(kept) > 1 else scaled[kept[0], kept[0]]))
-    return Direction(tuple(names[i] for i in kept.tolist()), tuple(steps.tolist()), ratio, tuple(bool(logs[i]) for i in kept.tolist()))
+    told = tuple(names[i] for i in kept.tolist()), tuple(steps.tolist()), ratio, tuple(bool(logs[i]) for i in kept.tolist())
+    return Direction(*told, leaves)
+
+
+def _leaves(width: np.ndarray, scaled: np.ndarray, b: np.ndarray, kept: np.ndarray, at: Quantities, unseen: np.ndarray) -> str:
+    """What the move b leaves the same of parameters that are read as ln: d(sum) is the sum of value times step. A sum is seen where no move that is not seen
+    changes it."""
+    values, units = np.asarray(at.values, float)[kept], {at.units[i] for i in kept.tolist()}
+    moved = values * width[kept] * b[kept]
+    if len(units) > 1 or abs(moved.sum()) > SUMMED * np.abs(moved).sum():
+        return "products"
+    if equal(values):
+        return "either"
+    load, own = values * width[kept], scaled[np.ix_(kept, kept)]
+    narrow = load @ own @ load <= NARROW**2 * (load @ load)
+    return "sum" if narrow and np.linalg.norm(load @ unseen[kept]) <= WHOLE * np.linalg.norm(load) else "part"
+
+
+def equal(values: np.ndarray) -> bool:
+    """Whether values are so alike that the steps of a sum of them are those of a product without powers."""
+    return bool(np.ptp(values) < WHOLE * np.abs(values).max())
 
 
 def _narrow(whole: np.ndarray, width: np.ndarray, scaled: np.ndarray) -> bool:

@@ -14,7 +14,7 @@ from numpyro.distributions import Distribution
 from pkpd.errors import FitError, choices
 from pkpd.inference.combinations import Combination, combinations
 from pkpd.inference.design_information import DesignInformation, design_information
-from pkpd.inference.identified import Direction, cures, directions, weakest
+from pkpd.inference.identified import Direction, Quantities, cures, directions, weakest
 from pkpd.inference.linearised import Linearised, linearised
 from pkpd.inference.problem import FitProblem
 
@@ -28,12 +28,12 @@ class Identifiability:
     """What the design of a problem can tell; `verdict` says it in sentences.
 
     `table` has a line per typical value, covariate coefficient and spread: name, unit, value (prior median), prior_sd (of ln where positive), the expected
-    posterior/prior sd by each observable alone and by all (`all`), and `rse`, the expected standard error of ln in percent from the data alone (inf where
-    they cannot tell). `streams` has a line per observable and for all: rows, rank (directions of the fixed effects that the rows respond to), informed
-    (directions of which they tell more than the prior). `steps` has the same as one observable after another is added, `by_step` the posterior/prior sds
-    then. `singular` [P] are the singular values of V^-1/2 d m / d ln theta, all rows together. `not_seen` are the directions along which the posterior will
-    be as wide as the prior, `weakest` the one where it is widest, `together` the combinations that are known far better than their members; `notes` what
-    was left out or held.
+    posterior/prior sd by each observable alone and by all (`all`), and `rse`, the expected standard error from the data alone in percent (of ln; of the
+    value's size where it may be negative; inf where they cannot tell). `streams` has a line per observable and for all: rows, rank (directions of the fixed
+    effects that the rows respond to), informed (directions of which they tell more than the prior). `steps` has the same as one observable after another is
+    added, `by_step` the posterior/prior sds then. `singular` [P] are the singular values of V^-1/2 d m / d ln theta, all rows together. `not_seen` are the
+    directions along which the posterior will be as wide as the prior, `weakest` the one where it is widest, `together` the combinations that are known better
+    than their members; `notes` what was left out or held.
     """
 
     table: pd.DataFrame
@@ -60,6 +60,8 @@ class Identifiability:
     def headline(self) -> str:
         """Identified or not, and how many directions the data inform."""
         every = self.streams.iloc[-1]
+        if not every["of"]:
+            return "No typical value is estimated, so there is nothing to identify but spreads and residual sds."
         counted = f"the rows respond to {every['rank']} of {every['of']} directions and tell more than the priors of {every['informed']}"
         return f"{'NOT IDENTIFIED' if self.not_seen else 'Identified'} at the prior medians: {counted}."
 
@@ -74,7 +76,8 @@ def identify(
 ) -> Identifiability:
     """The expected information of a problem's design about each parameter, at the prior medians, before anything is sampled.
 
-    First-order approximation with between-subject spread (V_i = G_i G_i' + R_i), derivatives exact; the prior adds 1 / variance to the information.
+    First-order approximation with between-subject spread (V_i = G_i G_i' + R_i), derivatives exact and the solver finer than a fit's; the prior adds
+    1 / variance to the information.
     `order` says in which order observables are added in `steps`: their names, or steps of several as {"blood": ["car_dna"], "cytokines": ["il6", "tnf"]};
     those not named follow. `copies` has a number for each subject of the problem: how many like it the design has (1).
     Rows beyond a limit count for nothing, though they tell something, and observables without a plain residual error are left out. Other values than the
@@ -85,8 +88,7 @@ def identify(
     >>> identify(problem).verdict                                                          # doctest: +SKIP
     'Identified at the prior medians: the rows respond to 2 of 2 directions and tell more than the priors of 2.'
     """
-    here = linearised(problem)
-    here = here if copies is None else here.copied(_checked_copies(problem, copies))
+    here = linearised(problem, None if copies is None else _checked_copies(problem, copies))
     observed = [(o, (i,)) for i, o in enumerate(problem.observed_names) if o not in here.left_out]
     streams: list[tuple[str, Any]] = [*(observed if len(observed) > 1 else []), ("all", None)]
     steps = _steps(problem, order, [o for o, _ in observed])
@@ -98,6 +100,7 @@ def identify(
     covariance = _scaled_covariance(found["all"].fixed, fixed)[np.ix_(typical, typical)] if len(fixed) else np.zeros((0, 0))
     names = [n for n in here.mean if n in problem.population.estimated]
     among: Any = (names, [here.logs[n] for n in names], fixed[typical], covariance)
+    stand = Quantities(np.array([here.values[n] for n in names]), [problem.site_unit(n) for n in names])
     columns = ["stream", "rows", "rank", "informed", "of"]
     return Identifiability(
         _table(problem, here, found, width),
@@ -105,9 +108,9 @@ def identify(
         pd.DataFrame([_stream(o, here, at, added[o], fixed) for o, at in steps], columns=columns),
         _by_step(here, added, width),
         np.linalg.svd(found["all"].root, compute_uv=False),
-        tuple(directions(*among)) if names else (),
-        weakest(*among) if names else None,
-        combinations(*among) if names else (),
+        tuple(directions(*among, at=stand)) if names else (),
+        weakest(*among, at=stand) if names else None,
+        combinations(*among, at=stand) if names else (),
         tuple(_notes(problem, here)),
     )
 
@@ -169,7 +172,8 @@ def _table(problem: FitProblem, here: Linearised, found: dict[str, DesignInforma
         if name in here.values:
             by_stream = {o: ratios[o][name] for o in found}
             told = {"name": name, "unit": problem.site_unit(name), "value": here.values[name], "prior_sd": width[name]}
-            lines.append(told | by_stream | {"rse": 100 * errors[name]})
+            size = 1.0 if here.logs.get(name, True) else abs(here.values[name]) or float("nan")
+            lines.append(told | by_stream | {"rse": 100 * errors[name] / size})
     return pd.DataFrame(lines)
 
 
@@ -211,7 +215,8 @@ def _from_root(root: np.ndarray) -> list[float]:
 
 
 def _stream(name: str, here: Linearised, at: Any, info: DesignInformation, width: np.ndarray) -> tuple[Any, ...]:
-    rows = len(here.rows) if at is None else int(np.isin(here.observable, at).sum())
+    there = np.ones(len(here.rows), bool) if at is None else np.isin(here.observable, at)
+    rows = int(here.copies[here.subject[there]].sum())
     raw = np.linalg.svd(info.root, compute_uv=False)
     scaled = np.linalg.svd(info.root * width, compute_uv=False)
     rank = int((raw > SMALL * raw.max()).sum()) if raw.size and raw.max() > 0 else 0

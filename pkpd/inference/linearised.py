@@ -18,8 +18,11 @@ from pkpd.inference.problem import FitProblem
 from pkpd.inference.space import Space
 from pkpd.model.predict import failed_subjects
 from pkpd.noise import ResidualError
+from pkpd.solve import Solver
 
 EFFECTS = {"raw_occ_": "gamma_", "raw_": "omega_"}
+FINE = Solver(rtol=1e-8, atol=1e-12, mesh_growth=0.1, max_steps=4 * Solver().max_steps)
+"""A design may look rarely and late, and its information is one of logarithms: the relative error of a tail counts as that of a peak does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,8 @@ class Linearised:
 
     `mean` [rows] by typical value or covariate coefficient, in ln of positive ones (`logs`); `random` lists, by spread (`omega_CL`), the derivatives
     [rows] in its standard normal effects, each row's in those of its own subject; `spread` [rows] is the derivative of the sd in ln of a residual sd.
-    `held` names sites that are left at their medians, `rows` are positions among the scored rows, `values` the medians.
+    `held` names sites that are left at their medians, `rows` are positions among the scored rows, `values` the medians. `copies` [subjects] says how many
+    patients each subject stands for.
     """
 
     rows: np.ndarray
@@ -42,32 +46,23 @@ class Linearised:
     values: dict[str, float]
     held: tuple[str, ...]
     left_out: tuple[str, ...]
-
-    def copied(self, copies: Sequence[int]) -> Linearised:
-        """With subject i (by its place) there `copies[i]` times: the same rows, each time another subject's."""
-        kept = [(np.flatnonzero(self.subject == i), k) for i, k in enumerate(copies)]
-        at = np.concatenate([np.tile(rows, k) for rows, k in kept]) if kept else np.zeros(0, int)
-        each = np.repeat(np.arange(sum(copies)), np.repeat([len(rows) for rows, _ in kept], copies))
-        return replace(
-            self,
-            rows=self.rows[at],
-            subject=each,
-            observable=self.observable[at],
-            sd=self.sd[at],
-            mean={n: v[at] for n, v in self.mean.items()},
-            random={n: [v[at] for v in columns] for n, columns in self.random.items()},
-            spread={n: v[at] for n, v in self.spread.items()},
-        )
+    copies: np.ndarray
 
 
-def linearised(problem: FitProblem) -> Linearised:
-    """Exact derivatives by forward mode; rows below or above a limit, and observables without a plain residual error, are left out."""
+def linearised(problem: FitProblem, copies: Sequence[int] | None = None) -> Linearised:
+    """Exact derivatives by forward mode; rows below or above a limit, and observables without a plain residual error, are left out.
+
+    The solver is at least as fine as `FINE`, whatever the problem's own.
+    """
     if problem.population.mixture is not None:
         raise FitError(
             f"{problem.name}: identify looks at one kind of subject, and this population has subpopulations. Leave `mixture` out of it."
         )
+    problem = replace(problem, solver=fine(problem.solver))
     space = Space(problem)
     z, moves = jnp.asarray(space.start({})), moves_of(space)
+    if not moves:
+        raise FitError(f"{problem.name}: every parameter is held as if known, so there is nothing that data could tell. Give one a prior.")
     basis = jnp.asarray(np.stack([tangent for _, tangent in moves]))
     basis = jnp.pad(basis, ((0, -len(moves) % 8), (0, 0)))  # whole batches: a remainder would be compiled a second time
     rows = lambda x: expected_rows(problem, space.constrain(x))  # noqa: E731
@@ -75,7 +70,18 @@ def linearised(problem: FitProblem) -> Linearised:
     check_solved(problem, mean)
     found = jax.jit(lambda t: jax.lax.map(lambda v: jax.jvp(rows, (z,), (v,))[1], t, batch_size=8))(basis)
     d_mean, d_sd = (np.asarray(x)[: len(moves)] for x in found)
-    return _sorted(problem, space, z, [name for name, _ in moves], sd, d_mean, d_sd)
+    made = _sorted(problem, space, z, [name for name, _ in moves], sd, d_mean, d_sd)
+    return made if copies is None else replace(made, copies=np.asarray(copies, int))
+
+
+def fine(solver: Solver) -> Solver:
+    """At least as fine as `FINE`.
+
+    >>> fine(Solver(rtol=1e-10)).rtol, fine(Solver()).mesh_growth
+    (1e-10, 0.1)
+    """
+    least = {n: min(getattr(solver, n), getattr(FINE, n)) for n in ("rtol", "atol", "mesh_growth")}
+    return replace(solver, **least, max_steps=max(solver.max_steps, FINE.max_steps))
 
 
 def expected_rows(problem: FitProblem, sites: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -123,11 +129,12 @@ def _sorted(
     rows = np.flatnonzero((problem.rows.cens == 0) & np.isin(problem.rows.observable, plain))
     sites, lean = space.constrain(z), site_slopes(space, z)
     typical = sorted((n for n in names if is_typical(problem, n)), key=problem.population_sites.index)
+    _check_slopes(problem, rows, [(n, d_mean[i][rows]) for i, n in enumerate(names) if n in typical or n.startswith("effect:")])
     logs = {n: is_positive(problem.prior_of(n)) for n in typical}
-    sigmas = [s for o in problem.observed_names for s in problem.observations[o].sites(o)]
+    sigmas = {i: problem.observations[o].sites(o) for i, o in enumerate(problem.observed_names)}
     at = {n: i for i, n in enumerate(names) if not n.startswith("effect:")}
     spreads = dict.fromkeys(n.removeprefix("effect:") for n in names if n.startswith("effect:"))
-    known = {*typical, *sigmas, *spreads}
+    known = {*typical, *spreads, *(s for sites in sigmas.values() for s in sites)}
     subject = problem.cohort.observations["subject"].to_numpy(int)[problem.rows.index]
     return Linearised(
         rows,
@@ -137,10 +144,11 @@ def _sorted(
         {n: d_mean[at[n]][rows] / (lean[n] / float(sites[n]) if logs[n] else lean[n]) for n in typical},
         logs,
         {s: [d_mean[i][rows] for i, n in enumerate(names) if n == f"effect:{s}"] for s in spreads},
-        {s: d_sd[at[s]][rows] for s in sigmas if s in at},
+        {s: d_sd[at[s]][rows] for i in plain for s in sigmas[i] if s in at},
         {n: float(sites[n]) for n in at if np.ndim(sites[n]) == 0},
         tuple(n for n in (*at, *(n for n in space.latent if n.startswith(("raw_across_", "chol_", "missing_")))) if n not in known),
         tuple(o for i, o in enumerate(problem.observed_names) if i not in plain),
+        np.ones(len(problem.cohort.subjects), int),
     )
 
 
@@ -169,3 +177,18 @@ def check_solved(problem: FitProblem, mean: np.ndarray) -> None:
     failed = failed_subjects(problem.predictor.solve(problem.predictor.at)[0], problem.cohort.subjects)
     reasons = "".join(f" Subject {s}: {r}." for s, r in failed[:3])
     raise FitError(f"{problem.name}: at the prior medians not every row can be predicted, so the design has no information there.{reasons}")
+
+
+def _check_slopes(problem: FitProblem, rows: np.ndarray, slopes: Sequence[tuple[str, np.ndarray]]) -> None:
+    """Raise `FitError` where a row has a prediction at the medians, and no derivative."""
+    lost = [(n, np.flatnonzero(~np.isfinite(x))) for n, x in slopes]
+    names = list(dict.fromkeys(n.removeprefix("effect:") for n, at in lost if len(at)))
+    if not names:
+        return
+    first = min(at[0] for _, at in lost if len(at))
+    look = problem.cohort.observations.iloc[problem.rows.index[rows[first]]]
+    where = f"of {look['observable']} for subject {problem.cohort.subjects[int(look['subject'])]} at {look['time']:g} h"
+    raise FitError(
+        f"{problem.name}: at the prior medians the prediction {where} has no derivative in {', '.join(names)}, so the design has no information there. "
+        "Look at another time, hold it, or move the medians away from where the model has a corner or a power of 0."
+    )

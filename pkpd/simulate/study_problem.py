@@ -11,13 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-import pandas as pd
 from numpyro.distributions import transforms
 
 from pkpd.components import Param
-from pkpd.data import Cohort, read_cohort
-from pkpd.data.unscored import read_unscored
 from pkpd.errors import FitError, choices
+from pkpd.inference.linearised import FINE
 from pkpd.inference.predictive import Predictive
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.problem_checks import RESERVED
@@ -25,12 +23,10 @@ from pkpd.inference.space import Space
 from pkpd.model import Model
 from pkpd.noise import additive_error, lognormal_error, proportional_error
 from pkpd.population import Population, fixed, logit_normal, lognormal, normal
-from pkpd.simulate.scenario.study import PRIOR_SD, RESIDUAL_SD, Study, StudyArm
-from pkpd.solve import Solver
+from pkpd.simulate.scenario.study import PRIOR_SD, RESIDUAL_SD, Study
+from pkpd.simulate.study_cohort import from_arms, from_records
 
 NOISE = {"lognormal": lognormal_error, "proportional": proportional_error, "additive": additive_error}
-FINE = Solver(rtol=1e-8, atol=1e-12, mesh_growth=0.1)
-"""A design may look rarely and late, and its information is one of logarithms: the relative error of a tail counts as that of a peak does."""
 FAINT = 1e-6
 """A prediction below this share of the observable's largest is told where no limit of quantification is given."""
 SPREAD_SD = 1.0
@@ -56,7 +52,8 @@ def study_problem(model: Model, study: Study) -> StudyProblem:
 
     >>> study_problem(model, read_study("design.toml", model)).problem                    # doctest: +SKIP
     """
-    cohort, copies, told = _from_records(model, study) if study.records is not None else _from_arms(model, study)
+    _check_names(model, study)
+    cohort, copies, told = from_records(model, study) if study.records is not None else from_arms(model, study)
     seen = [o for o in model.observable_names if o in set(cohort.observations["observable"])]
     unseen = [o for o in study.errors if o not in seen]
     if unseen:
@@ -66,8 +63,8 @@ def study_problem(model: Model, study: Study) -> StudyProblem:
     plain = [o for o in seen if o not in study.errors]
     if plain:
         more = (f"Residual of {', '.join(plain)}: lognormal, sd {RESIDUAL_SD:g} (30 %).", *more)
-    order = {s: tuple(o for o in names if o in seen) for s, names in study.stages.items()}
     problem, low = _above(FitProblem(model, cohort, population, noise, name=study.title, solver=FINE), study, copies)
+    order = {s: tuple(o for o in names if o in problem.noise) for s, names in study.stages.items()}
     return StudyProblem(problem, copies, {s: n for s, n in order.items() if n}, (*study.assumed, *told, *low, *more))
 
 
@@ -97,8 +94,14 @@ def _above(problem: FitProblem, study: Study, copies: tuple[int, ...]) -> tuple[
         raise FitError(
             f"{study.title}: every look lies below its limit of quantification at these values, or is 0. Look at other times, or give more."
         )
+    if not low.any():
+        return problem, tuple(told)
     kept = looks.assign(scored=~np.isin(np.arange(len(looks)), rows.index[low]))
-    return replace(problem, cohort=replace(problem.cohort, observations=kept)) if low.any() else problem, tuple(told)
+    left = set(rows.observable[~low].tolist())
+    lost = [o for i, o in enumerate(problem.observed_names) if i not in left]
+    noise = {o: e for o, e in problem.noise.items() if o not in lost}
+    told += [f"{o}: no look is left, so it tells nothing." for o in lost]
+    return replace(problem, cohort=replace(problem.cohort, observations=kept), noise=noise), tuple(told)
 
 
 def _predicted(problem: FitProblem) -> np.ndarray:
@@ -118,8 +121,13 @@ def _noise(kind: str, sd: float) -> Any:
 
 def _population(model: Model, study: Study) -> tuple[Population, tuple[str, ...]]:
     held = [p.name for p in model.params if _held(p, study)]
-    nothing = [n for n in held if _value(model.param(n), study) == 0 and model.param(n).support == "nonnegative" and n not in study.fixed]
-    made = {p.name: _spec(p, study, p.name in held) for p in model.params if p.name not in held or _value(p, study) != p.value}
+    nothing = [n for n in held if _zero(model.param(n), study) and not _named(n, study)]
+    differ = {n for n, v in study.variability.items() if v}
+    made = {
+        p.name: _spec(p, study, p.name in held)
+        for p in model.params
+        if p.name not in held or p.name in differ or _value(p, study) != p.value
+    }
     plain = [p.name for p in model.params if p.name not in held and p.name not in study.priors]
     typical = [f"{p.name} {p.value:g}" for p in model.params if p.name not in study.parameters and p.name not in held]
     told = []
@@ -151,78 +159,72 @@ def _value(p: Param, study: Study) -> float:
 
 
 def _held(p: Param, study: Study) -> bool:
-    named = p.name not in study.priors if study.fixed == "others" else p.name in study.fixed
     unasked = p.name.startswith(RESERVED) and p.name not in study.priors
-    return named or unasked or (p.support == "nonnegative" and _value(p, study) == 0.0)
+    return _named(p.name, study) or unasked or _zero(p, study)
+
+
+def _named(name: str, study: Study) -> bool:
+    return name not in study.priors if study.fixed == "others" else name in study.fixed
+
+
+def _zero(p: Param, study: Study) -> bool:
+    return p.support == "nonnegative" and _value(p, study) == 0.0
 
 
 def _spec(p: Param, study: Study, hold: bool) -> Any:
     v, sd = _value(p, study), study.priors.get(p.name)
-    if hold:
-        return fixed(v, scale="identity")
     spread = study.variability.get(p.name)
     omega = dist.LogNormal(math.log(spread), SPREAD_SD) if spread else None
+    if hold:
+        return _known(p, v, omega)
     if p.support == "unit":
         _check_value(p, v, 0.0 < v < 1.0, "a number between 0 and 1")
         on_logit = dist.Normal(math.log(v / (1.0 - v)), sd or PRIOR_SD)
         return logit_normal(dist.TransformedDistribution(on_logit, transforms.SigmoidTransform()), omega)
     if p.support == "real":
+        _check_value(p, v, bool(np.isfinite(v)), "a finite number")
         return normal(dist.Normal(v, sd or max(abs(v), 1.0) * PRIOR_SD), omega)
-    _check_value(p, v, v > 0.0, "a number above 0")
+    _check_value(p, v, 0.0 < v < math.inf, "a number above 0")
     return lognormal(dist.LogNormal(math.log(v), sd or PRIOR_SD), omega)
+
+
+def _known(p: Param, v: float, omega: Any) -> Any:
+    """Held at a value; its patients may differ all the same, on the scale of its support."""
+    sound = {"unit": 0.0 <= v <= 1.0, "real": np.isfinite(v), "nonnegative": v >= 0.0}.get(p.support, v > 0.0)
+    if not (sound and np.isfinite(v)):
+        raise FitError(f"{p.name} = {v:g} is held, and lies outside of its support ({p.support}).")
+    if omega is None or p.support == "real":
+        return fixed(v, omega, scale="identity")
+    if v == 0.0 or (p.support == "unit" and v == 1.0):
+        raise FitError(
+            f"{p.name} = {v:g} cannot differ between patients: leave it out of [variability], or give another value in [parameters]."
+        )
+    return fixed(v, omega, scale="logit" if p.support == "unit" else "log")
+
+
+def _check_names(model: Model, study: Study) -> None:
+    """Of a study made in Python: parameters, observables and arms that there are. A file has been told by its reader."""
+    held = () if isinstance(study.fixed, str) else study.fixed
+    for word, names in (("parameters", study.parameters), ("priors", study.priors), ("fixed", held), ("variability", study.variability)):
+        for n in names:
+            if n not in model.param_names:
+                raise FitError(f"{study.title}: {word} names '{n}', which is no parameter of {model.name}. {choices(n, model.param_names)}")
+    for o in (*(look.observable for look in study.looks), *study.errors, *study.limits):
+        if o not in model.observable_names:
+            raise FitError(f"{study.title}: {model.name} has no observable '{o}'. {choices(o, model.observable_names)}")
+    for a in (a for look in study.looks for a in look.arms or ()):
+        if a not in study.arms:
+            raise FitError(f"{study.title}: '{a}' is no arm. {choices(a, study.arms)}")
+    for n, v in study.variability.items():
+        if not 0.0 <= v < math.inf:
+            raise FitError(f"{study.title}: patients differ in {n} by {v!r}; accepted is a standard deviation, a number of at least 0.")
+    for o, (kind, sd) in study.errors.items():
+        if kind not in NOISE or not (np.isfinite(sd) and sd > 0):
+            raise FitError(
+                f"{study.title}: {o} has an error {(kind, sd)!r}; accepted are (kind, sd above 0), kind one of {', '.join(NOISE)}."
+            )
 
 
 def _check_value(p: Param, v: float, sound: bool, words: str) -> None:
     if not sound:
         raise FitError(f"{p.name} = {v:g} has no prior around it: give {words} in [parameters], or name it in fixed.")
-
-
-def _from_arms(model: Model, study: Study) -> tuple[Cohort, tuple[int, ...], tuple[str, ...]]:
-    columns = list(dict.fromkeys(c for a in study.arms.values() for c in a.covariates))
-    parts = [_rows(model, study, name, a) for name, a in study.arms.items()]
-    amounts: dict[str, str] = {}
-    for p in parts:
-        amounts |= p.attrs["amounts"]
-    units: Any = {"TIME": "h", "AMT": amounts, "DV": {o.name: o.unit for o in model.observables}}
-    table = pd.concat(
-        [p.assign(**{c: study.arms[n].covariates.get(c, np.nan) for c in columns}) for n, p in zip(study.arms, parts, strict=True)]
-    )
-    cohort = read_cohort(table.reset_index(drop=True), model, units=units, covariates=columns, name=study.title)
-    return cohort, tuple(study.arms[s].patients for s in cohort.subjects), ()
-
-
-def _rows(model: Model, study: Study, name: str, a: StudyArm) -> pd.DataFrame:
-    """Dose rows and looks of one patient of an arm, in the order in which they act: a look at the time of a dose comes after it."""
-    sizes = pd.DataFrame([{"ID": name, **a.covariates}]) if a.regimen.for_model(model).sizes else None
-    doses = a.regimen.to_records(model, subjects=sizes) if sizes is not None else a.regimen.to_records(model, id=name)
-    looks = [pd.DataFrame({"TIME": look.times, "DVID": look.observable}) for look in study.looks if look.arms is None or name in look.arms]
-    if not looks:
-        raise FitError(f"{study.title}: nobody looks at arm {name}. Name it in arms of an [[observations]], or leave the arm out.")
-    seen = pd.concat(looks).drop_duplicates().assign(ID=name, EVID=0, MDV=0, DV=1.0, AMT=0.0, RATE=0.0, DUR=0.0, CMT="", place=2)
-    given = doses.assign(RATE=doses["RATE"].where(doses["DUR"] == 0, 0.0), MDV=1, DVID="", DV=np.nan, place=1)
-    rows = (
-        pd.concat([given, seen] if len(given) else [seen], ignore_index=True)
-        .sort_values(["TIME", "place"], kind="stable")
-        .drop(columns="place")
-    )
-    rows.attrs["amounts"] = doses.attrs["units"]["AMT"] if len(given) else {}
-    return rows
-
-
-def _from_records(model: Model, study: Study) -> tuple[Cohort, tuple[int, ...], tuple[str, ...]]:
-    """Every observation row of a file is a look, whatever its DV and MDV."""
-    path: Any = study.records
-    if not path.is_file():
-        raise FitError(f"{study.title}: there is no file of records {path}.")
-    cohort = read_unscored(path, model, units=study.units or None).cohort
-    looks = cohort.observations.reset_index(drop=True)
-    if looks.empty:
-        raise FitError(f"{path.name} has no observation row (EVID 0), so nothing is looked at.")
-    looks = looks.assign(scored=True, dv=1.0, cens=0, lower=np.nan)
-    seen = set(looks["observable"])
-    told = [
-        f"{path.name}: {len(looks)} observation rows of {cohort.n_subjects} subject{'s' * (cohort.n_subjects > 1)}; DV, CENS and limits are not read."
-    ]
-    if len(seen) == 1 and len(model.observable_names) > 1:
-        told.append(f"Every row is one of {next(iter(seen))}: the first observable where DVID says nothing.")
-    return replace(cohort, observations=looks), (1,) * cohort.n_subjects, tuple(told)

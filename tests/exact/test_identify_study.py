@@ -137,3 +137,43 @@ def test_patients_are_counted_as_if_each_were_there():
     found, wanted = identify(counted.problem, copies=counted.copies), identify(each.problem)
     pd.testing.assert_frame_equal(found.table, wanted.table, rtol=1e-9)
     assert found.streams["rows"].tolist() == [9]
+
+
+def test_arms_limits_and_counted_patients_have_the_information_of_the_closed_form():
+    """ln f = ln(D / V) - CL t / V: 3 and 2 patients, CL differs between them, and the last look of the lower dose lies below the limit."""
+    cl, v, omega, sigma = 2.8, 32.0, 0.3, 0.2
+    times, looks = np.array([1.0, 6.0, 24.0]), (Looks("cp", np.array([1.0, 6.0, 24.0])),)
+    arms = {"low": StudyArm(bolus((100.0, "mg")), 3), "high": StudyArm(bolus((400.0, "mg")), 2)}
+    limit = 1.0
+    study = Study(
+        "closed", arms, looks, {"cp": ("lognormal", sigma)}, parameters={"CL": cl, "V": v}, priors={"CL": 0.5}, variability={"CL": omega},
+        limits={"cp": limit},
+    )  # fmt: skip
+    made = study_problem(one_compartment_iv, study)
+    found = identify(made.problem, copies=made.copies)
+    fixed, spread = np.zeros((2, 2)), np.zeros((2, 2))
+    for dose, n in ((100.0, 3), (400.0, 2)):
+        t = times[dose / v * np.exp(-cl / v * times) >= limit]
+        j = np.stack([-cl * t / v, cl * t / v - 1.0], 1)
+        between, within = np.outer(omega * j[:, 0], omega * j[:, 0]), sigma**2 * np.eye(len(t))
+        inverse = np.linalg.inv(between + within)
+        fixed += n * j.T @ inverse @ j
+        slopes = [2.0 * between, 2.0 * within]
+        spread += n * 0.5 * np.array([[np.trace(inverse @ a @ inverse @ b) for b in slopes] for a in slopes])
+    table = found.table.set_index("name")
+    se = np.sqrt(np.concatenate([np.diag(np.linalg.inv(fixed)), np.diag(np.linalg.inv(spread))]))
+    np.testing.assert_allclose(table.loc[["CL", "V", "omega_CL", "sigma_cp"], "rse"], 100 * se, rtol=1e-9)
+    width = np.array([0.5, 1.0])
+    ratio = np.sqrt(np.diag(np.linalg.inv(fixed + np.diag(width**-2.0)))) / width
+    np.testing.assert_allclose(table.loc[["CL", "V"], "all"], ratio, rtol=1e-3)  # prior sds by 2000 quantiles
+    assert (
+        found.streams["rows"].tolist() == [12]
+        and "cp: 3 of 15 looks lie below 1 mg/L at these values and count for nothing." in made.assumed
+    )
+
+
+def test_patients_cost_nothing():
+    """A million of them tell a thousandth of the standard error of one, in the same arrays."""
+    made = study_problem(one_compartment_iv, Study("one", {"a": StudyArm(bolus((320.0, "mg")))}, (Looks("cp", np.array([1.0, 12.0])),), {}))
+    one, many = (identify(made.problem, copies=(n,)).table.set_index("name")["rse"] for n in (1, 10**6))
+    np.testing.assert_allclose(many, one / 1000.0, rtol=1e-9)

@@ -58,6 +58,8 @@ def test_a_model_and_a_design_need_no_data(design, capsys):
     ]
     assert any(line.split() == ["all", "36", "2", "2", "2"] for line in lines)
     assert "No twin found in 3 starts: 3 came back to the values here. That none was found is no proof that there is none." in lines
+    kept = (design.parent / "out" / "verdict.txt").read_text().splitlines()
+    assert kept[0] == lines[0] and "Assumed: Held, as if known: V 32." in kept
     assert {p.name for p in (design.parent / "out").iterdir()} == {"information.csv", "information.png", "verdict.txt", "twins.csv"}
 
 
@@ -123,6 +125,10 @@ REFUSED = {
         ["FITFILE", "DESIGN"],
         "tiny.py beside a design: which model of it? Write tiny.py:NAME. Known: one_compartment_iv.",
     ),
+    "a folder and --fit": (
+        ["FOLDER", "--fit", "mine"],
+        "FOLDER is a folder of a fit, and --fit names another: give the fit file, pkpd identify FITFILE --fit mine.",
+    ),
     "a profile without a folder": (
         ["FITFILE", "--profile", "CL"],
         "--profile writes a table and a picture: give a folder, pkpd identify FITFILE --profile CL --out DIR.",
@@ -133,8 +139,9 @@ REFUSED = {
 @pytest.mark.parametrize("case", list(REFUSED))
 def test_what_is_asked_in_vain_is_refused_with_a_sentence(case, here, design, capsys):
     line, said = REFUSED[case]
-    code, _, err = told(capsys, "identify", *({"DESIGN": design, "FITFILE": "tiny.py"}.get(w, w) for w in line))
-    assert code == 1 and err.strip() == said.replace("DESIGN; FITFILE", "DESIGN; tiny.py")
+    (here / "folder").mkdir()
+    code, _, err = told(capsys, "identify", *({"DESIGN": design, "FITFILE": "tiny.py", "FOLDER": "folder"}.get(w, w) for w in line))
+    assert code == 1 and err.strip() == said.replace("DESIGN; FITFILE", "DESIGN; tiny.py").replace("FOLDER", "folder")
 
 
 def test_a_model_of_ones_own_is_file_and_name(here, design, capsys):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pkpd.inference.identified import WIDE, Direction, cures, unseen
+from pkpd.inference.combinations import combinations
+from pkpd.inference.identified import WIDE, Direction, Quantities, cures, directions, unseen
 
 N = 1000
 
@@ -66,3 +67,55 @@ def test_nothing_informed_is_called_whole():
     found = unseen(prior, posterior, ess=N)
     assert [d.names for d in sorted(found, key=lambda d: d.names)] == [(f"p{i}",) for i in range(5)]
     assert all(d.ratio > WIDE for d in found)
+
+
+def summed(values, units=("1/h", "1/h"), more=()):
+    """Two rates of which the data see the sum (or a combination `more`), prior sds of 1, and a third parameter that is known."""
+    v = np.asarray(values, float)
+    a = np.concatenate([more if len(more) else v / v.sum(), [0.0]])
+    information = np.eye(3) + 1e4 * np.outer(a, a) + 1e4 * np.diag([0.0, 0.0, 1.0])
+    at = Quantities(np.array([*v, 1.0]), [*units, "1"])
+    among = (("k_BP", "k_Bd", "S"), (True,) * 3, np.ones(3), np.linalg.inv(information))
+    return directions(*among, at=at), combinations(*among, at=at), directions(*among)
+
+
+def test_a_sum_of_rates_is_no_product_of_powers():
+    """Steps of 3 and -2 nearly, so that k_BP^2 k_Bd^3 is the same to first order; the sum is what two rates of one unit are."""
+    (found,), (together,), (blind,) = summed((0.02, 0.0289))
+    assert blind.seen == "k_BP^2·k_Bd^3"
+    assert found.seen == "k_BP + k_Bd"
+    assert found.sentence.startswith("The data see k_BP + k_Bd, not k_BP and k_Bd apart: along 1.4 ln k_BP - ln k_Bd the posterior is ")
+    assert cures([found])[0].startswith("Fix one of k_BP and k_Bd, give one a prior with a source, or sample k_BP + k_Bd instead: ")
+    assert together.text == "k_BP + k_Bd"
+
+
+def test_a_product_of_rates_stays_one():
+    (found,), (together,), _ = summed((0.02, 0.0289), more=(1.0, 1.0))
+    assert (found.seen, together.text) == ("k_BP·k_Bd", "k_BP·k_Bd")
+
+
+def test_two_equal_rates_are_called_neither_sum_nor_product():
+    (found,), (together,), _ = summed((0.03, 0.03))
+    assert found.sentence.startswith("The data do not see ln k_BP - ln k_Bd: along it the posterior is ")
+    assert together.text == "ln k_BP + ln k_Bd"
+
+
+def test_equal_numbers_of_other_units_are_a_product():
+    (found,), (together,), _ = summed((0.03, 0.03), units=("L", "1/h"))
+    assert (found.seen, together.text) == ("k_BP·k_Bd", "k_BP·k_Bd")
+
+
+def test_part_of_a_sum_is_told_as_what_stays_the_same():
+    """Three rates in a sum leave two directions, of which neither pair's own sum is known."""
+    v = np.array([0.02, 0.0289, 0.05])
+    scaled = np.linalg.inv(np.eye(3) + 1e4 * np.outer(v, v) / (v @ v))
+    found = directions(("a", "b", "c"), (True,) * 3, np.ones(3), scaled, at=Quantities(v, ["1/h"] * 3))
+    assert [d.leaves for d in found] == ["part", "part"]
+    assert found[0].sentence.startswith("The data do not see ") and ", which leaves " in found[0].sentence and "^" not in found[0].sentence
+
+
+def test_what_is_hardly_better_known_than_a_member_is_not_told_as_seen_together():
+    """The data see p0 with a little of thirty others: without those, whose shares are small, what is left is p0, as wide as p0 alone."""
+    e = np.array([1.0, *[0.15] * 30])
+    scaled = np.linalg.inv(np.eye(31) + 100 * np.outer(e, e))
+    assert combinations([f"p{i}" for i in range(31)], [True] * 31, np.ones(31), scaled) == ()

@@ -114,6 +114,8 @@ def _load(path: str | Path) -> tuple[dict[str, Any], Mistakes]:
 def text_of(path: str | Path, kind: str = "scenario") -> str:
     """The text of a file of tables."""
     place = Path(path)
+    if place.is_dir():
+        raise FitError(f"{place} is a folder, where a {kind} file (.toml) is needed.")
     if not place.is_file():
         raise FitError(f"There is no {kind} file {place}.")
     try:

@@ -27,7 +27,7 @@ PRIOR_SD, RESIDUAL_SD = 1.0, 0.3
 
 @dataclass(frozen=True)
 class StudyArm:
-    """So many patients of one regimen and the same covariates."""
+    """So many patients of one regimen and the same covariates; the model's reference, told, where a covariate of the model is not given."""
 
     regimen: Regimen
     patients: int = 1
@@ -119,14 +119,10 @@ def _check(root: Table, found: Study) -> None:
         add("observations", 'nothing is looked at: [[observations]], observable = "cp", at = ["1 h", "8 h"], sd = 0.2.')
     if found.units and found.records is None:
         add("units", "units are those of a file of records; here every number has its own.")
-    for n in found.variability:
-        if (isinstance(found.fixed, tuple) and n in found.fixed) or (found.fixed == "others" and n not in found.priors):
-            add("variability", f"{n} is held (fixed), and cannot differ between patients: give it a prior, or leave it out here.")
 
 
 def _arms(root: Table, model: Model, told: list[str]) -> dict[str, StudyArm]:
     shared = same_covariates(root.table("population").known("covariates").table("covariates"), known_units(model, ()))
-    reference = {c.name: c.reference for c in model.covariates}
     found: dict[str, StudyArm] = {}
     for table in root.tables("arms"):
         name, regimen, _ = arm(table, model, ("patients", "covariates"))
@@ -136,13 +132,10 @@ def _arms(root: Table, model: Model, told: list[str]) -> dict[str, StudyArm]:
         if "patients" not in table.values:
             told.append(f"Arm {name}: 1 patient.")
         given = shared | same_covariates(table.table("covariates"), known_units(model, ()))
-        assumed = {c: v for c, v in reference.items() if c not in given}
-        if assumed:
-            told.append(f"Arm {name}: the model's reference for every patient, {', '.join(f'{c} = {v:g}' for c, v in assumed.items())}.")
         if name in found:
             table.mistakes.add(table.place, f"the name '{name}' is taken by another arm.")
         _sizes(table, regimen, given, model)
-        found[name] = StudyArm(regimen, max(n, 1), assumed | given)
+        found[name] = StudyArm(regimen, max(n, 1), given)
     return found
 
 
