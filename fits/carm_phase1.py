@@ -78,7 +78,7 @@ def population() -> Population:
     return Population(
         **{name: spec(name) for name in PRIORS},
         **{name: tied(other, times) for name, (other, times) in priors.TIED.items() if other in PRIORS},
-        release=fixed(1.0, between=dist.HalfNormal(1.0), source="definition: 1, the typical patient; log sd half-normal(1)"),
+        release=fixed(1.0, between=dist.HalfNormal(1.0), source="assumption: 1 stands for the typical patient; log sd half-normal(1)"),
         V0=fixed(carm_panel.typical["V0"], between=priors.V0_BETWEEN, source="assumption: 60 mm, log sd of SLD 0.5 between patients"),
     )
 

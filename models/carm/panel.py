@@ -29,7 +29,7 @@ release = Component(
         1.0,
         "1",
         "release of all cytokines by this patient's cells, relative to the typical patient",
-        source="definition: 1, the typical patient",
+        source="assumption: 1 stands for the typical patient",
     ),
     reads="drive",
     gives=Signal("released", cytokines.CELLS, "stimulus after tolerance, times the patient's release"),
@@ -43,7 +43,7 @@ grading = Component(
         1000.0,
         "pg*h/mL",
         "area of IL-6 that cutpoints of grades are told against",
-        source="definition: 50 pg/mL above baseline for 20 h",
+        source="assumption: a unit, 50 pg/mL above baseline for 20 h",
     ),
 )
 
