@@ -121,7 +121,7 @@ def fit_problem(rows: pd.DataFrame, known: dict[str, float], quick: bool, name: 
     cohort = read_cohort(
         rows[rows["DVID"] != "recist"], model=carm_panel, units=UNITS, covariates=["REGIMEN"], name="panel_records.csv, simulated"
     )
-    draws = 400 if quick else 700
+    draws = 400 if quick else 1000
     return FitProblem(
         carm_panel,
         cohort,
@@ -132,7 +132,7 @@ def fit_problem(rows: pd.DataFrame, known: dict[str, float], quick: bool, name: 
         simulated=True,
         truth=known,
         assumptions=ASSUMPTIONS,
-        sampler=Sampler(chains=4, draws=draws, warmup=min(draws, 600), target_accept=0.85, kernel="hmc"),
+        sampler=Sampler(chains=4, draws=draws, warmup=min(draws, 800), target_accept=0.85, kernel="hmc"),
         solver=Solver(rtol=1e-3, atol=1e-5),
         what_if=regimens,
     )

@@ -69,6 +69,7 @@ def test_what_is_not_identified_is_no_twin():
     npt.assert_allclose(twin["S"] * (1 - twin["f_L"]), 0.2, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_flip_flop_of_cells_in_blood():
     """SCIENCE.md (f): (f_L 0.8, S 1, k_LB 0.25, kL 0.26, kB 0.10) and (0.928, 2.777778, 0.09, 0.10, 0.26), D = 5."""
     found = find_twins(cells(tuple(n for n in carm_trafficking.param_names if n not in ("f_L", "S", "k_LB", "k_BH"))), seed=1, starts=4)

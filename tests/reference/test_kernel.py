@@ -147,6 +147,7 @@ def test_too_few_steps_are_said():
     assert list(solution.status) == [Status.STEPS_EXHAUSTED, Status.OK]
 
 
+@pytest.mark.slow
 def test_mapped_axes_are_more_blocks():
     """jacrev maps over weights, vmap over parameters: both give what one at a time gives."""
     p = jnp.array([0.5, 0.25, 0.1])

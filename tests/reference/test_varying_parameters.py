@@ -173,6 +173,7 @@ def test_solvers_agree(method):
     np.testing.assert_allclose(predict(model, theta, cohort, Solver(method, rtol=1e-9, atol=1e-11)), exact, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_solvers_agree_on_a_nonlinear_model():
     model = vary(indirect_response_I, {"CL": HALVES, "kout": HALVES})
     table = two_doses([1, 1, 1, 2, 2, 2]).rename(columns={"DV [mg/L]": "DV"}).assign(DVID=["", "effect", "effect", "", "effect", "effect"])
