@@ -65,7 +65,7 @@ def problem_of(rows: pd.DataFrame, name: str = "endotoxin_cytokines", draws: int
             "Release is in proportion to the dose, by stages 12, 18 and 21 of 21; TNF, IL-8 and IL-10 by activation that lasts, too (assumed).",
         ),
         sampler=Sampler(chains=4, draws=draws, warmup=min(draws, 1000), target_accept=0.9),
-        solver=Solver(rtol=1e-5, atol=1e-7),
+        solver=Solver(method="native_tsit5", rtol=1e-5, atol=1e-7),  # a chain of 21 stages: a third of the time of what "auto" takes
     )
 
 
