@@ -39,7 +39,7 @@ TYPICAL_V0 = carm_study.typical["V0"]  # fixed: V0 varies between patients alone
 SLOPES = 0.8  # sd of one effect shared by the gains of all cytokines
 LOADINGS = dict.fromkeys(PANEL, 1.0)  # ln gain_c of a patient = ln gain_c + loading_c x shared effect (assumption: the same for all)
 OUTSIDE = ("p_new", "crs_il6", "crs_gap2", "crs_gap3", "crs_slope")  # parameters of what is read off the model
-AREA_H = 20.0  # pg*h/mL of IL-6 above baseline for each pg/mL of crs_il6: a grade goes with the area, 50 pg/mL over 20 h (assumption)
+AREA_H = 20.0  # a grade goes with the area of IL-6 above baseline: crs_il6 over so many hours (assumption)
 
 
 def study(seed: int) -> tuple[pd.DataFrame, dict[str, float], int]:

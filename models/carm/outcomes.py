@@ -26,8 +26,6 @@ from .gate import her2_gate
 from .trafficking import TWELVE_WEEKS
 from .tumour import relative, t_cells, tumour
 
-RECIST = "definition: RECIST 1.1"
-
 grading = Component(
     "grading",
     params=(

@@ -11,6 +11,7 @@ import pytest
 
 from pkpd import SolveError, Solver
 from pkpd.model import predictor
+from pkpd.models.carm import endotoxin_cytokines
 from pkpd.models.classic import (
     indirect_response_II,
     one_compartment_iv,
@@ -43,6 +44,13 @@ def bound(model, solver, route="iv", subjects=1):
 
 def chosen(model, **options):
     return bound(model, Solver(**options)).chosen
+
+
+def test_a_long_cascade_is_left_to_a_stepping_method():
+    """26 states take the cascade minutes to compile; asked for by name it is still there."""
+    one = cohort([[Given(0.0, 2.0, "endotoxin", rank=1.0)]], [[(1.0, 2.0), (8.0, 3.0)]], "tnf")
+    found = {m: predictor(endotoxin_cytokines, one, Solver(method=m, native="off")).chosen for m in ("auto", "cascade")}
+    assert found["auto"].structure.cascade and {m: c.name for m, c in found.items()} == {"auto": "rosenbrock", "cascade": "cascade"}
 
 
 # Sentences.
