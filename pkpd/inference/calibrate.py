@@ -12,7 +12,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from pkpd.errors import FitError
-from pkpd.inference.calibrate_law import limits, refuse
+from pkpd.inference.calibrate_law import refuse
+from pkpd.inference.calibrate_limits import limits
 from pkpd.inference.calibrate_program import Program, Replicates
 from pkpd.inference.calibrate_ranks import uniformity
 from pkpd.inference.calibrate_table import RankTable, facts, in_order, read_facts, read_ranks
@@ -189,7 +190,8 @@ def load_calibration(folder: str | Path, false_alarm: float = FALSE_ALARM) -> Ca
 
 
 def _described(program: Program, n: int, left: int) -> str:
-    lower, upper = (int(np.isfinite(x).sum()) for x in limits(program.problem))
-    cut = f", of {len(program.problem.rows.dv)} rows {lower} have a lower and {upper} an upper limit" if lower or upper else ""
+    two, lower, upper = (int(np.isfinite(x).sum()) for x in limits(program.problem))
+    both = f" ({two} of them two)" if two else ""
+    cut = f", of {len(program.problem.rows.dv)} rows {lower} have a lower limit{both} and {upper} an upper one" if lower or upper else ""
     done = f", {n - left} of them done" if left < n else ""
     return f"{n} studies of {len(program.problem.cohort.subjects)} subjects{done}; {len(program.names)} quantities ranked{cut}"

@@ -14,13 +14,16 @@ from numpyro import handlers
 from numpyro.infer.util import potential_energy
 
 from pkpd.errors import FitError, choices
-from pkpd.inference.calibrate_law import Limited, Simulated, replicate_model, study
+from pkpd.inference.calibrate_law import replicate_model, study
+from pkpd.inference.calibrate_limits import Simulated
 from pkpd.inference.centring import chosen
 from pkpd.inference.geometry import raw_site
 from pkpd.inference.nuts import CHUNK
 from pkpd.inference.problem import FitProblem
 from pkpd.inference.sample import KINDS
 from pkpd.inference.space import Space
+from pkpd.noise import Measurement
+from pkpd.noise.limited import Limited
 
 QUANTITIES = ("log_likelihood", "log_posterior")
 
@@ -122,7 +125,7 @@ class Program:
 
         def found(z: Any, weights: Mapping[str, Any], data: Simulated) -> tuple[Any, Any]:
             law = lambda x: _at(self._model, self.space.constrain(x), weights, data)["dv"]["fn"]  # noqa: E731
-            rows = _row_information(law, z, data)
+            rows = (_normal_information if self.posterior.plain else _score_information)(law, z, data)
             curvature = jax.hessian(self.space.prior)(z, weights)
             values, vectors = jnp.linalg.eigh(0.5 * (curvature + curvature.T))
             return rows, rows + (vectors * jnp.clip(jnp.abs(values), 0.25)) @ vectors.T
@@ -189,17 +192,32 @@ def _at(model: Any, values: Mapping[str, Any], weights: Mapping[str, Any], data:
     return handlers.trace(handlers.seed(handlers.substitute(model, data=dict(values)), jax.random.PRNGKey(0))).get_trace(data, weights)
 
 
-def _row_information(law: Any, z: Any, data: Simulated) -> Any:
+def _normal_information(law: Any, z: Any, data: Simulated) -> Any:
     """J' W J, J the Jacobian of every row's mean and log sd, W the curvature of its likelihood: no second derivative of the solver."""
 
     def mean_sd(x: Any) -> tuple[Any, Any]:
-        fn = law(x)
+        fn = law(x).law
         return fn.loc, fn.scale
 
     fn: Limited = law(z)
-    j_mean, j_sd = jax.lax.map(lambda v: jax.jvp(mean_sd, (z,), (v,))[1], jnp.eye(len(z)), batch_size=8)
-    score = lambda m: Limited(m, fn.scale, fn.cens, fn.logs, fn.limited).log_prob(data.dv)  # noqa: E731
+    own: Any = fn.law
+    j_mean, j_sd = _columns(mean_sd, z)
+    at = lambda m: Measurement(m, own.scale, own.logs, own.cens, own.lower)  # noqa: E731
+    score = lambda m: Limited(at(m), fn.cens, fn.lower, fn.limited, fn.between).log_prob(data.dv)  # noqa: E731
     slope = lambda m: jax.jvp(score, (m,), (jnp.ones_like(m),))[1]  # noqa: E731
-    curvature = jnp.maximum(-jax.jvp(slope, (fn.loc,), (jnp.ones_like(fn.loc),))[1], 0.0)
-    j_log_sd = j_sd / fn.scale
+    curvature = jnp.maximum(-jax.jvp(slope, (own.loc,), (jnp.ones_like(own.loc),))[1], 0.0)
+    j_log_sd = j_sd / own.scale
     return (j_mean * curvature) @ j_mean.T + (j_log_sd * jnp.where(data.cens == 0, 2.0, 0.0)) @ j_log_sd.T
+
+
+def _score_information(law: Any, z: Any, data: Simulated) -> Any:
+    """The scores' outer product where laws are not all normal, as in a fit: its expectation is the Fisher information too."""
+    scores = _columns(lambda x: law(x).log_prob(data.dv), z)
+    return scores @ scores.T
+
+
+def _columns(function: Any, z: Any) -> Any:
+    """Derivatives in every coordinate [D, rows] by forward mode, a few after another to bound memory."""
+    basis = jnp.eye(len(z) + -len(z) % 8, len(z))  # whole batches: a remainder would be compiled a second time
+    found = jax.lax.map(lambda v: jax.jvp(function, (z,), (v,))[1], basis, batch_size=8)
+    return jax.tree.map(lambda x: x[: len(z)], found)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pkpd.errors import FitError
-from pkpd.inference.calibrate_law import Simulated
+from pkpd.inference.calibrate_limits import Simulated
 from pkpd.inference.calibrate_program import Frame, Program
 from pkpd.inference.chain import warmup_chunks
 from pkpd.inference.nuts import CHUNK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpyro
 from numpyro import handlers
 
 from pkpd.inference.problem import FitProblem
-from pkpd.noise import Joined, Measurement, Mixed
+from pkpd.noise import Joined, Measurement, Mixed, ObservedRows
 from pkpd.population.mixture import SHARES, of_kind
 from pkpd.population.shrink import of_subjects
 
@@ -54,9 +55,14 @@ def _parameters(problem: FitProblem, weights: Mapping[str, Any] | None) -> tuple
     return theta, {o: problem.observations[o].draw(o) for o in problem.observed_names}
 
 
-def measurement(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Measurement | Joined | Mixed:
-    """The distribution of every scored row under individual parameters and the parameters of each observation; summed over kinds left open."""
-    one = _plain if problem.residual_only else _joined
+def measurement(
+    problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]], observed: Mapping[str, ObservedRows] | None = None
+) -> Measurement | Joined | Mixed:
+    """The distribution of every scored row under individual parameters and the parameters of each observation; summed over kinds left open.
+
+    `observed` stands in the place of the rows of each observable that the laws see.
+    """
+    one = partial(_plain if problem.residual_only else _joined, observed=observed)
     if SHARES not in theta:
         return one(problem, theta, sds)
     laws = [one(problem, of_kind(theta, k + 1), sds) for k in range(len(theta[SHARES]))]
@@ -64,7 +70,9 @@ def measurement(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str,
     return Mixed(laws, theta[SHARES], subject, len(problem.cohort.subjects))
 
 
-def _plain(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Measurement:
+def _plain(
+    problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]], observed: Mapping[str, ObservedRows] | None
+) -> Measurement:
     """Residual errors alone: all rows in one normal law."""
     rows = problem.rows
     f = problem.predictor(theta)[rows.index]
@@ -74,10 +82,22 @@ def _plain(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list
         error: Any = problem.observations[o]
         m, s = error.mean_sd(jnp.where(here, f, 1.0), sds[o])
         mean, sd = jnp.where(here, m, mean), jnp.where(here, s, sd)
-    return Measurement(mean, sd, rows.logs, rows.cens, rows.lower)
+    if observed is None:
+        return Measurement(mean, sd, rows.logs, rows.cens, rows.lower)
+    return Measurement(mean, sd, rows.logs, _laid(problem, observed, "cens"), _laid(problem, observed, "lower"))
 
 
-def _joined(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]]) -> Joined:
+def _laid(problem: FitProblem, observed: Mapping[str, ObservedRows], field: str) -> np.ndarray:
+    """A field of the rows of each observable, in the order of the scored rows."""
+    found = np.empty_like(getattr(problem.rows, field))
+    for i, o in enumerate(problem.observed_names):
+        found[problem.rows.observable == i] = getattr(observed[o], field)
+    return found
+
+
+def _joined(
+    problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, list[Any]], observed: Mapping[str, ObservedRows] | None
+) -> Joined:
     """A law for each observable, on its own rows."""
     bound, rows = problem.predictor, problem.rows
     table = bound.observables(theta)[0]
@@ -91,7 +111,7 @@ def _joined(problem: FitProblem, theta: Mapping[str, Any], sds: Mapping[str, lis
                 return sds[name.removeprefix("values:")]
             return _of(problem, table, name, index)
 
-        laws.append(problem.observations[o].law(_of(problem, table, o, index), sds[o], problem.observed_rows[o], also))
+        laws.append(problem.observations[o].law(_of(problem, table, o, index), sds[o], (observed or problem.observed_rows)[o], also))
         places.append(at)
     return Joined(laws, places, len(rows.dv))
 

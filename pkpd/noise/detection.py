@@ -99,6 +99,7 @@ class Detection(Observation):
     equation: str
     logs: bool = False
     endpoint: str = "binary"
+    by_design = True
 
     def told(self, rows: ObservedRows) -> list[str]:
         return [_seen(rows), _told_limits(self.kind.removeprefix("detection, "), self.lod, rows)]

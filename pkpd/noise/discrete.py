@@ -97,6 +97,7 @@ class Discrete(Observation):
     make: Callable[[Any, list], Any]
     top: float = np.inf
     logs: bool = False
+    by_design = True
 
     @property
     def endpoint(self) -> str:

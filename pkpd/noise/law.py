@@ -43,7 +43,13 @@ class Observation:
     `priors` pairs a prefix with a prior or a number held fixed; the site is `<prefix>_<observable>`. A subclass may have `logs` (values must be
     positive), `reads` (other observables of the model whose prediction is needed) and `endpoint` (what the values are, "continuous" unless said);
     see `on_logs`, `reads_of` and `endpoint_of`.
+
+    `by_design` says that the law reads subject, time and columns of its rows and never their values, so that `law(...).sample` draws a study of the same
+    design; `tails` that a row of such a study may be cut at a limit.
     """
+
+    by_design = False
+    tails = False
 
     if TYPE_CHECKING:  # fields of the frozen subclasses; real attributes here would become their defaults
 

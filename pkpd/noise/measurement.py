@@ -40,12 +40,24 @@ class Measurement(dist.Distribution):
     def log_prob(self, value: Any, intermediates: Any = None) -> Any:
         """Log-likelihood of each row."""
         positive = jnp.where(self.logs, jnp.maximum(value, TINY), 1.0)
-        x = jnp.where(self.logs, jnp.log(positive), value)
-        z = (x - self.loc) / self.scale
+        z = self.standardised(value)
         exact = -0.5 * z**2 - jnp.log(self.scale) - 0.5 * np.log(2 * np.pi) - jnp.log(positive)
         if not np.any(self.cens):
             return exact
         return jnp.where(self.cens == 0, exact, self._limits(jnp.where(self.cens == 0, 0.0, z)))
+
+    def standardised(self, value: Any) -> Any:
+        """z = (x - loc) / scale of values y."""
+        positive = jnp.where(self.logs, jnp.maximum(value, TINY), 1.0)
+        return (jnp.where(self.logs, jnp.log(positive), value) - self.loc) / self.scale
+
+    def log_below(self, z: Any) -> Any:
+        """log P(Z < z)."""
+        return log_below(z)
+
+    def log_between(self, a: Any, b: Any) -> Any:
+        """log P(a < Z < b), a < b."""
+        return log_between(a, b)
 
     def _limits(self, z: Any) -> Any:
         result = log_below(jnp.where(self.cens == -1, -z, z))

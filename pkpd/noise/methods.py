@@ -66,6 +66,7 @@ class LimitedError(ErrorWith):
     """A residual error with its BLQ rows treated by a named method; see `limits_by`."""
 
     method: str = ""
+    by_design = False
 
     def check(self, rows: ObservedRows) -> list[str]:
         return [*self.error.check(rows), *self._check_method(rows)]

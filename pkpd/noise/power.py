@@ -55,12 +55,23 @@ class StudentMeasurement(dist.Distribution):
 
     def log_prob(self, value: Any, intermediates: Any = None) -> Any:
         """Log-likelihood of each row."""
-        x, stretch = residual_scale(value, self.logs)
-        z = (x - self.loc) / self.scale
+        z, (_, stretch) = self.standardised(value), residual_scale(value, self.logs)
         exact = student_log_density(z, self.df) - jnp.log(self.scale) - stretch
         if not np.any(self.cens):
             return exact
         return jnp.where(self.cens == 0, exact, self._limits(jnp.where(self.cens == 0, 0.0, z)))
+
+    def standardised(self, value: Any) -> Any:
+        """z = (x - loc) / scale of values y."""
+        return (residual_scale(value, self.logs)[0] - self.loc) / self.scale
+
+    def log_below(self, z: Any) -> Any:
+        """log P(Z < z)."""
+        return student_log_below(z, self.df)
+
+    def log_between(self, a: Any, b: Any) -> Any:
+        """log P(a < Z < b), a < b."""
+        return student_log_between(a, b, self.df)
 
     def _limits(self, z: Any) -> Any:
         result = student_log_below(jnp.where(self.cens == -1, -z, z), self.df)

@@ -27,6 +27,7 @@ class Recist(Observation):
     equation: str = "ln(f / f0) + e, e ~ N(0, sigma sqrt 2), cut at ln 0.7 and ln 1.2; PD too by a new lesion"
     logs: bool = False
     endpoint: str = "states"
+    by_design = True
 
     def told(self, rows: ObservedRows) -> list[str]:
         return told.frequencies(rows, "Classes (1 CR or PR, 2 SD, 3 PD)")

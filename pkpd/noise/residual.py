@@ -25,6 +25,8 @@ class ResidualError(Observation):
     spread: Callable[..., Any]
     logs: bool = False
     scaled: bool = True
+    by_design = True
+    tails = True
 
     def check(self, rows: ObservedRows) -> list[str]:
         """A measured value that is not positive cannot be scored on the log scale."""

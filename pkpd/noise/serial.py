@@ -68,6 +68,8 @@ class SerialMeasurement(dist.Distribution):
 class AutoregressiveError(ErrorWith):
     """A residual error with serial correlation in a subject; see `autoregressive`."""
 
+    tails = False
+
     def check(self, rows: ObservedRows) -> list[str]:
         _, before = previous_row(rows)
         tied = (before >= 0) & (rows.time == rows.time[np.maximum(before, 0)])

@@ -31,6 +31,14 @@ class Around(Observation):
     def reads(self) -> tuple[str, ...]:
         return reads_of(self.error)
 
+    @property
+    def by_design(self) -> bool:
+        return self.error.by_design
+
+    @property
+    def tails(self) -> bool:
+        return self.error.tails
+
     def check(self, rows: ObservedRows) -> list[str]:
         return self.error.check(rows)
 

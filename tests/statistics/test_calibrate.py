@@ -30,13 +30,13 @@ from pkpd import (
 from pkpd.errors import FitError
 from pkpd.inference.arrow import dense
 from pkpd.inference.calibrate import calibration_program
-from pkpd.inference.calibrate_law import Limited, Simulated, limits, study
+from pkpd.inference.calibrate_law import study
+from pkpd.inference.calibrate_limits import Simulated, limits
 from pkpd.inference.calibrate_program import Frame, Program, Replicates
 from pkpd.inference.calibrate_ranks import band, uniformity
 from pkpd.inference.geometry import _Tools
 from pkpd.inference.nuts import CHUNK
 from pkpd.inference.space import Space
-from pkpd.noise import Measurement
 from tests import small
 
 
@@ -187,19 +187,6 @@ def test_what_is_ranked_does_not_depend_on_the_centring_weights():
     np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
 
 
-def test_the_law_is_that_of_a_measurement():
-    """Value and slope of exact and censored rows, on both scales; the same formulas, so 1e-12."""
-    rng = np.random.default_rng(0)
-    loc, scale, y = rng.normal(size=8), np.exp(rng.normal(size=8)), np.exp(rng.normal(size=8))
-    logs, cens = np.arange(8) % 2 == 0, np.array([1, 1, 0, 0, -1, -1, 0, 1])
-    lower = np.full(8, np.nan)
-    fixed = lambda m: Measurement(m, scale, logs, cens, lower).log_prob(y)  # noqa: E731
-    traced = lambda m, c: Limited(m, scale, c, logs, np.ones(8, bool)).log_prob(y)  # noqa: E731
-    np.testing.assert_allclose(jax.jit(traced)(loc, cens), fixed(loc), rtol=1e-12)
-    slope = jax.jit(jax.jacobian(traced))(loc, cens)
-    np.testing.assert_allclose(slope, jax.jacobian(fixed)(loc), rtol=1e-12)
-
-
 @functools.cache
 def of_small() -> Program:
     problem = small.problem()
@@ -207,7 +194,7 @@ def of_small() -> Program:
 
 
 def observed(program: Program) -> Simulated:
-    return Simulated(jnp.asarray(program.problem.rows.dv), jnp.asarray(program.problem.rows.cens))
+    return Simulated(jnp.asarray(program.problem.rows.dv), jnp.asarray(program.problem.rows.cens), jnp.asarray(program.problem.rows.lower))
 
 
 def test_the_density_is_that_of_a_fit_of_the_same_rows():
@@ -219,7 +206,8 @@ def test_the_density_is_that_of_a_fit_of_the_same_rows():
     values, slopes = jax.jit(lambda x: (both(x), jax.jacrev(both)(x)))(z)
     np.testing.assert_allclose(values[0], values[1], rtol=1e-10)
     np.testing.assert_allclose(slopes[0], slopes[1], rtol=1e-10, atol=1e-10)
-    assert np.unique(limits(program.problem)[0]).tolist() == [0.5] and np.isnan(limits(program.problem)[1]).all()
+    at = limits(program.problem)
+    assert np.unique(at.lloq).tolist() == [0.5] and np.isnan(at.uloq).all() and np.isnan(at.lod).all()
 
 
 @pytest.mark.slow

@@ -6,16 +6,14 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import numpyro.distributions as dist
 import pandas as pd
 import pytest
 
-from pkpd import Calibration, FitError, calibrate, load_calibration, read_cohort, student_error
-from pkpd.inference.calibrate_law import limits, refuse
+from pkpd import Calibration, FitError, calibrate, load_calibration, read_cohort
+from pkpd.inference.calibrate_limits import limits
 from pkpd.inference.calibrate_program import Replicates
 from pkpd.inference.calibrate_table import RankTable, read_ranks
 from pkpd.models.classic import one_compartment_iv
-from pkpd.noise import proportional_error
 from pkpd.plots import plot_calibration, png_bytes
 from tests import small
 
@@ -90,16 +88,6 @@ def test_another_calibration_and_other_things_are_refused(tmp_path):
         load_calibration(tmp_path / "b")
 
 
-def test_observations_that_cannot_be_simulated_are_refused():
-    heavy = small.problem(noise={"cp": student_error(proportional_error(dist.HalfNormal(0.5)), 4.0)})
-    with pytest.raises(FitError) as error:
-        refuse(heavy)
-    assert str(error.value) == (
-        "small: noise['cp'] is Student t, proportional, and calibration simulates plain residual errors. "
-        "Accepted are additive_error, proportional_error, combined_error and lognormal_error."
-    )
-
-
 def test_limits_are_those_of_the_row_the_file_or_the_observable():
     table = small.records(2).assign(LLOQ=np.nan, ULOQ=np.nan)
     seen = np.flatnonzero(table["EVID"] == 0)
@@ -110,20 +98,8 @@ def test_limits_are_those_of_the_row_the_file_or_the_observable():
     table.loc[seen[2], ["DV", "CENS"]] = [9.0, -1]
     table.loc[seen[3], "ULOQ"] = 8.0
     problem = replace(small.problem(), cohort=read_cohort(table, model=one_compartment_iv, units=small.UNITS))
-    lower, upper = limits(problem)
+    _, lower, upper = limits(problem)
     assert lower.tolist() == [0.5, 0.7, *[0.5] * 10] and upper.tolist() == [9.0, 9.0, 9.0, 8.0, *[9.0] * 8]
-
-
-def test_rows_between_limits_are_refused():
-    table = small.records(1).assign(LIMIT=np.nan)
-    table.loc[2, ["DV", "CENS", "LIMIT"]] = [0.5, 1, 0.1]
-    problem = replace(small.problem(), cohort=read_cohort(table, model=one_compartment_iv, units=small.UNITS))
-    with pytest.raises(FitError) as error:
-        refuse(problem)
-    assert str(error.value) == (
-        "small: row 3 lies between two limits (CENS=1 with LIMIT), and calibration cuts simulated values at one lower and one upper limit "
-        "a row. Leave LIMIT out, or such rows."
-    )
 
 
 def test_settings_that_make_no_sense_are_refused():
