@@ -9,9 +9,14 @@ import jax
 if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", 8)
 
+import jax.numpy as jnp
 import numpy as np
 
-from pkpd import Population, Solver, bolus, fixed, stream_bands, what_if
+from pkpd import Population, Sampler, Solver, bolus, fixed, stream_bands, what_if
+from pkpd.inference.geometry import Geometry
+from pkpd.inference.places import places
+from pkpd.inference.sample import Kernel, run_nuts
+from pkpd.inference.space import Space
 from pkpd.models.classic import one_compartment_iv
 from tests import small
 
@@ -38,9 +43,44 @@ def predicted(method: str, devices: int) -> dict[str, np.ndarray]:
     return {"cp": runs["cp"].to_numpy(), "theta": runs["theta_CL"].to_numpy(), "devices": np.asarray(runs.attrs["devices"])}
 
 
+def density(method: str, devices: int) -> dict[str, np.ndarray]:
+    """Value and slope of a posterior whose subjects the devices share."""
+    space = Space(small.problem(solver=Solver(method=method, devices=devices)))
+    z, weights = space.start(space.full_weights) + 0.1, space.full_weights
+    value, slope = jax.jit(lambda x: jax.value_and_grad(space.potential)(x, weights))(z)
+    assert len(slope.devices()) == devices
+    return {"value": np.asarray(value), "slope": np.asarray(slope)}
+
+
+def first_draw(method: str, devices: int) -> dict[str, np.ndarray]:
+    """Of chains in one program, whose subjects are shared ("subjects/METHOD") or which are themselves; a whole run of them is made and not compared, since
+    later draws double a difference of rounding every few."""
+    sharing, method = method.split("/")
+    space = Space(small.problem(solver=Solver(method=method, devices=devices if sharing == "subjects" else 1)))
+    settings = Sampler(chains=4, warmup=25, draws=25, kernel="hmc", together=True)
+    geometry = Geometry(space.start(space.full_weights), 0.3 * jnp.eye(space.size), space.full_weights, 0.0, jnp.eye(space.size))
+    kernel, where = Kernel(space, settings), places(4, space.problem.solver.devices)
+    assert where.told == TOLD[sharing, devices]
+    begin = kernel.at(geometry, where.one)[0]
+    walks = [begin(jax.device_put(k, where.one), jnp.zeros(space.size)) for k in jax.random.split(jax.random.PRNGKey(2), 4)]
+    stacked = jax.device_put(jax.tree.map(lambda *x: jnp.stack(x), *walks), where.all)
+    info = kernel.all_at(geometry, where.one, where.mesh)(stacked, True)[1]
+    draws = run_nuts(kernel, geometry, settings, 3, False)
+    assert draws.z.shape == (4, 25, space.size) and np.isfinite(draws.z).all()
+    return {"z": np.asarray(info.position[:, 0])}
+
+
+TOLD = {
+    ("subjects", 8): "all chains on 8 devices, which share the subjects",
+    ("subjects", 1): "all chains on 1 device",
+    ("chains", 8): "1 of 4 chains on each of 4 devices",
+    ("chains", 1): "all chains on 1 device",
+}
+
+
 def numbers(what: str, devices: int) -> dict[str, np.ndarray]:
     kind, method = what.split(":")
-    return {"streamed": streamed, "predicted": predicted}[kind](method, devices)
+    return {"streamed": streamed, "predicted": predicted, "density": density, "drawn": first_draw}[kind](method, devices)
 
 
 if __name__ == "__main__":

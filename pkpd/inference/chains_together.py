@@ -13,6 +13,7 @@ import numpy as np
 from pkpd.inference.chain import INTERRUPTED, Chain, Done
 from pkpd.inference.checkpoint import EVERY
 from pkpd.inference.nuts import CHUNK, Info
+from pkpd.inference.places import places
 
 log = logging.getLogger("pkpd")
 
@@ -22,12 +23,14 @@ def run_together(one: Chain, keys: Any) -> list[Done]:
 
     Chains that a kill left at different places (each has its own file) are brought to one by the same program: who is ahead stands still.
     """
-    device = jax.local_devices()[0]
-    begin, _, refresh = one.kernel.at(one.geometry, device)
-    advance = one.kernel.all_at(one.geometry, device)
-    started = [one.start(i, begin, key, device) for i, key in enumerate(keys)]
+    where = places(len(keys), one.kernel.space.problem.solver.devices)
+    log.info("%s", where.told)
+    begin, _, refresh = one.kernel.at(one.geometry, where.one)
+    advance = one.kernel.all_at(one.geometry, where.one, where.mesh)
+    started = [one.start(i, begin, key, where.one) for i, key in enumerate(keys)]
     at = np.array([done for done, _, _ in started])
-    first, walks, chunks = int(at.min()), jax.tree.map(lambda *x: jnp.stack(x), *(w for _, w, _ in started)), []
+    first, chunks = int(at.min()), []
+    walks = jax.device_put(jax.tree.map(lambda *x: jnp.stack(x), *(w for _, w, _ in started)), where.all)
     state = (0, walks)  # chunks that count, and where the chains stand after them: changed in one statement
     last, wait = time.monotonic(), EVERY
     try:

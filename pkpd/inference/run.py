@@ -62,6 +62,11 @@ def sample(
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise FitError(f"sample(..., seed={seed!r}): a whole number is needed; it is stored with the fit and repeats it.")
     settings = replace(sampler or problem.sampler, **changes)
+    if problem.solver.devices > 1 and settings.together is False:
+        raise FitError(
+            f"Solver(devices={problem.solver.devices}) shares the subjects of a solve among devices, and all chains then walk in one program: "
+            "Sampler(together=False) cannot be. Leave one of the two out."
+        )
     log.info("%s", MEANING[settings.quality])
     if settings.quality == "draft":
         return _draft(problem, settings, seed, sorted(set(changes) - {"quality", "draws"}), checkpoint)

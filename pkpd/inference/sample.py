@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from pkpd.errors import FitError
@@ -23,6 +24,7 @@ from pkpd.inference.chains_together import run_together
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.problem import Sampler
+from pkpd.solve.devices import AXIS
 
 log = logging.getLogger("pkpd")
 
@@ -54,16 +56,23 @@ class Kernel:
         self.space, self.size, self.refresh = space, space.size, jax.jit(kind.refresh)
         self.begin = jax.jit(lambda frame, key, u: built(frame)[0](key, u))
         self.advance = jax.jit(lambda frame, walk, adapt: built(frame)[1](walk, adapt))
-        self.advance_all = jax.jit(lambda frame, walks, adapt: jax.vmap(lambda w: built(frame)[1](w, adapt))(walks))
+        self._every = lambda frame, walks, adapt: jax.vmap(lambda w: built(frame)[1](w, adapt))(walks)
+        self.advance_all, self._shared = jax.jit(self._every), {}
 
     def at(self, geometry: Geometry, device: Any) -> tuple[Callable, Callable, Callable]:
         """begin, advance and refresh in the coordinates of a geometry, on a device."""
         frame = jax.device_put(Frame(geometry.mode, geometry.factor, geometry.weights), device)
         return partial(self.begin, frame), partial(self.advance, frame), self.refresh
 
-    def all_at(self, geometry: Geometry, device: Any) -> Callable:
-        """advance of walks stacked along their first axis."""
-        return partial(self.advance_all, jax.device_put(Frame(geometry.mode, geometry.factor, geometry.weights), device))
+    def all_at(self, geometry: Geometry, device: Any, mesh: Any = None) -> Callable:
+        """advance of walks stacked along their first axis, which the devices of a mesh share where one is given."""
+        frame = Frame(geometry.mode, geometry.factor, geometry.weights)
+        if mesh is None:
+            return partial(self.advance_all, jax.device_put(frame, device))
+        if mesh not in self._shared:
+            specs = PartitionSpec(), PartitionSpec(AXIS), PartitionSpec()
+            self._shared[mesh] = jax.jit(jax.shard_map(self._every, mesh=mesh, in_specs=specs, out_specs=specs[1], check_vma=False))
+        return partial(self._shared[mesh], jax.device_put(frame, NamedSharding(mesh, PartitionSpec())))
 
 
 class Frame(NamedTuple):
@@ -85,8 +94,9 @@ def run_nuts(
 ) -> Draws:
     """Chains of NUTS; the step and a refinement of the metric adapt during warm-up.
 
-    On a CPU chains take the devices in turn; one device runs one chain at a time, so the command line makes one device a core. On an accelerator they
-    walk in one program. Ctrl-C stops after the current chunk and keeps what was drawn; with a checkpoint a later call goes on from there.
+    On a CPU chains take the devices in turn; one device runs one chain at a time, so the command line makes one device a core. On an accelerator, or where
+    devices share the subjects, they walk in one program; several accelerators share the chains where they divide their number.
+    Ctrl-C stops after the current chunk and keeps what was drawn; with a checkpoint a later call goes on from there.
     The same seed gives the same draws whatever the number of threads.
     """
     keys = jax.random.split(jax.random.PRNGKey(seed), sampler.chains)
@@ -94,7 +104,8 @@ def run_nuts(
     stop = threading.Event()
     with _Bar(total=sampler.chains * total, unit="draw", disable=not progress, desc=name or sampler.kernel.upper(), smoothing=0.05) as bar:
         one = Chain(kernel, geometry, sampler, stop, bar, threading.Lock(), checkpoint)
-        in_one = sampler.together if sampler.together is not None else jax.default_backend() != "cpu"
+        alone = kernel.space.problem.solver.devices == 1 and jax.default_backend() == "cpu"
+        in_one = sampler.together if sampler.together is not None else not alone
         chains = run_together(one, keys) if in_one else _threads(one, keys)
     return _gather(chains, geometry, sampler, stop.is_set(), checkpoint)
 

@@ -186,7 +186,8 @@ def _step(
 ) -> tuple[Step, Devices]:
     """The compiled function from parameters to what is wanted [names x times, N] and the status [N], N = lanes x devices; and the devices that work."""
     table = pd.DataFrame({c: np.full(lanes, float(v)) for c, v in covariates.items()}, index=range(lanes))
-    bound = design(model, regimen, times, table, "cohort", at_dose=at_dose, solver=waiting(solver or Solver(threads=0))).predictor
+    own = replace(waiting(solver or Solver(threads=0)), devices=1)  # devices share the chunks
+    bound = design(model, regimen, times, table, "cohort", at_dose=at_dose, solver=own).predictor
     chosen = bound.chosen.name  # the solver is picked with plain numbers, outside of the traced function
     working = useful(devices, chunks, chosen, bound.solver.threads)
     return over_devices(lambda theta: _looks(bound, theta, wanted), working, (LAST, FIRST)), working

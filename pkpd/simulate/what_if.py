@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -137,7 +137,12 @@ class Setting:
         problem, table = self.problem, self.table
         read = {*problem.fitted_model.covariate_names, *(SIZES[size][0] for size in regimen.for_model(problem.model).sizes)}
         bound = design(
-            problem.fitted_model, regimen, self.times, table[[c for c in table if c in read]], name, solver=problem.solver
+            problem.fitted_model,
+            regimen,
+            self.times,
+            table[[c for c in table if c in read]],
+            name,
+            solver=replace(problem.solver, devices=1),
         ).predictor
         bound = with_product(bound, self.share) if (self.share != 1).any() else bound
         measured = Measured(problem, self.times, table)

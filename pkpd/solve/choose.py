@@ -18,6 +18,7 @@ from pkpd.solve.contract import Periodic, Rhs, Solve
 from pkpd.solve.exponential import make_exponential, make_exponential_periodic
 from pkpd.solve.linear import matrix
 from pkpd.solve.mesh import build_mesh, segment_mesh
+from pkpd.solve.shared import over_subjects
 from pkpd.solve.stiffness import Stiffness
 from pkpd.solve.structure import Structure, analyse
 
@@ -39,6 +40,7 @@ class Solver:
 
     `native` says when "auto" may use machine code: "background" (once compiled, which is begun now and goes on meanwhile), "wait" (compile first, what a
     fit does), "off"; the environment variable PKPD_NATIVE overrides it. `threads` of XLA's pool (0: all) share the subjects of machine code.
+    The first `devices` of JAX share the subjects of every solve: for a cohort that one accelerator takes long for, or has no memory for.
     The cascade's intervals are at most `mesh_first + mesh_growth` x time since the last event; `mesh_rtol` bounds its error estimate relative to the
     largest value (pessimistic: on the flagship, subjects that pass 1e-2 carry errors below 2e-4 of the peak for rates up to 100 times the typical ones).
     `mesh_first=None` takes 0.4 / (fastest rate that drives another state, at typical values), between 0.02 and 1 h.
@@ -56,12 +58,17 @@ class Solver:
     mesh_rtol: float = 1e-2
     threads: int = 1
     native: str = "background"
+    devices: int = 1
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise SolveError(f"There is no solver '{self.method}'. {choices(self.method, METHODS)}")
         if not 0 < self.rtol < 1 or not self.atol > 0:
             raise SolveError(f"Tolerances must be positive and rtol below 1; got rtol={self.rtol}, atol={self.atol}.")
+        if isinstance(self.devices, bool) or not isinstance(self.devices, int) or self.devices < 1:
+            raise SolveError(
+                f"Solver(devices={self.devices!r}): a whole number of at least 1 is needed; the first so many share the subjects."
+            )
         if self.when not in WHEN:
             given = f"PKPD_NATIVE={self.when}" if "PKPD_NATIVE" in os.environ else f"Solver(native='{self.native}')"
             raise SolveError(f"{given}: machine code is used in the 'background', after a 'wait', or it is 'off'.")
@@ -114,7 +121,7 @@ def choose(
     if name in NATIVE:
         return _native(name, reason, solver, system)
     if name in EXACT:
-        return _exact(name, reason, system)
+        return _exact(name, reason, solver, system)
     if name == "cascade":
         return _cascade(reason, solver, system)
     return _stepping(name, reason, solver, system)
@@ -178,14 +185,14 @@ def _refuse(method: str, system: System) -> None:
 def _native(name: str, reason: str, solver: Solver, system: System) -> Chosen:
     """Machine code, compiled by now."""
     native.prepare(system.rhs, system.sizes, NATIVE[name])
-    solve = native.make_native(NATIVE[name], solver.rtol, solver.atol * system.scale, solver.max_steps, solver.threads)
+    solve = _shared(native.make_native(NATIVE[name], solver.rtol, solver.atol * system.scale, solver.max_steps, solver.threads), solver)
     if name in EXACT:
         return Chosen(name, f"{reason}; machine code", solve, closed_form.make_periodic(system.structure), system.structure)
     again = general.make_periodic(solve, system.sizes[0], system.scale, solver.rtol)
     return Chosen(name, f"{reason}; machine code, rtol {solver.rtol:g}", solve, again, system.structure)
 
 
-def _exact(name: str, reason: str, system: System) -> Chosen:
+def _exact(name: str, reason: str, solver: Solver, system: System) -> Chosen:
     s = system.structure
     if name == "matrix_exponential":
         solve, again = make_exponential(s), make_exponential_periodic(s)
@@ -193,7 +200,7 @@ def _exact(name: str, reason: str, system: System) -> Chosen:
     else:
         solve, again = closed_form.make_closed_form(s), closed_form.make_periodic(s)
         size = lanes_for(8.0 * 60 * (s.n + 1) * sum(_rows(system)))
-    return Chosen(name, reason, in_blocks(solve, size), again, s)
+    return Chosen(name, reason, _shared(in_blocks(solve, size), solver), again, s)
 
 
 def _cascade(reason: str, solver: Solver, system: System) -> Chosen:
@@ -202,10 +209,11 @@ def _cascade(reason: str, solver: Solver, system: System) -> Chosen:
     moving = schedule.static is not None
     lay = segment_mesh(np.diff(schedule.edges, axis=0), first, solver.mesh_growth) if moving else None
     mesh = lay or build_mesh(schedule, first, solver.mesh_growth)
+    solve = over_subjects(lambda *tables: cascade.make_cascade(s, mesh.of(*tables), solver.mesh_rtol), mesh.tables, solver.devices)
     longest = 24.0 if schedule.steady is None else float(np.max(schedule.steady.period))
     again = cascade.make_periodic(s, first, solver.mesh_growth, solver.mesh_rtol, longest)
     reason = f"{reason}; {mesh.intervals} intervals, the first {first:.2g} h"
-    return Chosen("cascade", reason, cascade.make_cascade(s, mesh, solver.mesh_rtol), again, s)
+    return Chosen("cascade", reason, solve, again, s)
 
 
 def _stepping(name: str, reason: str, solver: Solver, system: System) -> Chosen:
@@ -222,10 +230,14 @@ def _stepping(name: str, reason: str, solver: Solver, system: System) -> Chosen:
     else:
         solve = general.make_diffrax(name, solver.rtol, solver.atol * system.scale, solver.max_steps)
         size = lanes_for(8.0 * 20 * n * (solver.max_steps**0.5 + looks))
-    solve = in_blocks(solve, size)
+    solve = _shared(in_blocks(solve, size), solver)
     return Chosen(
         name, f"{reason}; rtol {solver.rtol:g}", solve, general.make_periodic(solve, n, system.scale, solver.rtol), system.structure
     )
+
+
+def _shared(solve: Solve, solver: Solver) -> Solve:
+    return over_subjects(lambda: solve, (), solver.devices)
 
 
 def _rows(system: System) -> tuple[int, int]:

@@ -14,7 +14,6 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from pkpd.errors import SolveError
-from pkpd.solve.choose import NATIVE
 
 AXIS = "lanes"
 FIRST, LAST = PartitionSpec(AXIS), PartitionSpec(None, AXIS)
@@ -52,7 +51,7 @@ def checked_devices(given: Any) -> Devices:
 
 def useful(devices: Devices, parts: int, method: str, threads: int) -> Devices:
     """The devices that have something to do: no more than there are parts of work, and one where machine code takes all cores by itself."""
-    if method in NATIVE and threads != 1:
+    if method.startswith("native_") and threads != 1:
         return devices[:1]
     turns = -(-parts // len(devices))
     return devices[: -(-parts // turns)]

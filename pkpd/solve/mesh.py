@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import jax
@@ -20,18 +20,27 @@ class Mesh:
     observation m is the start (`at_end` 0) or the end (1) of interval `spot[m]`.
     """
 
-    left: np.ndarray
-    right: np.ndarray
-    part0: np.ndarray
-    part1: np.ndarray
-    segment: np.ndarray
-    first: np.ndarray
-    spot: np.ndarray
-    at_end: np.ndarray
+    left: Any
+    right: Any
+    part0: Any
+    part1: Any
+    segment: Any
+    first: Any
+    spot: Any
+    at_end: Any
 
     @property
     def intervals(self) -> int:
         return self.left.shape[0]
+
+    @property
+    def tables(self) -> tuple[Any, ...]:
+        """What differs from lane to lane, lanes last."""
+        return tuple(getattr(self, f.name) for f in fields(self))
+
+    def of(self, *tables: Any) -> Mesh:
+        """That of the lanes of these tables."""
+        return Mesh(*tables)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +53,15 @@ class SegmentMesh:
     count: np.ndarray
     growth: float
     lanes: int
+
+    @property
+    def tables(self) -> tuple[Any, ...]:
+        """One number a lane: all are alike."""
+        return (np.zeros(self.lanes),)
+
+    def of(self, *tables: Any) -> SegmentMesh:
+        """That of as many lanes as the table has."""
+        return replace(self, lanes=tables[0].shape[0])
 
     @property
     def intervals(self) -> int:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pkpd import FitError, Sampler
+from pkpd import FitError, Sampler, Solver, sample
 from pkpd.inference import chains_together
 from pkpd.inference.checkpoint import Checkpoint
 from pkpd.inference.geometry import find_geometry
@@ -93,6 +93,15 @@ def test_chains_that_a_kill_left_apart_are_brought_together(parts, in_one, tmp_p
     np.testing.assert_array_equal(again.z, in_one.z)
     np.testing.assert_array_equal(again.step_size, in_one.step_size)
     assert again.warmup_divergences == in_one.warmup_divergences and [place.chain(i).done for i in range(2)] == [4, 4]
+
+
+def test_devices_that_share_subjects_walk_chains_in_one_program():
+    with pytest.raises(FitError) as error:
+        sample(small.problem(solver=Solver(devices=2)), seed=1, together=False)
+    assert str(error.value) == (
+        "Solver(devices=2) shares the subjects of a solve among devices, and all chains then walk in one program: Sampler(together=False) cannot be. "
+        "Leave one of the two out."
+    )
 
 
 def test_what_it_takes():

@@ -48,8 +48,8 @@ def refusal():
 
 
 def test_the_numbers_of_one_device(root, tmp_path):
-    """To rounding where XLA compiles the solve."""
-    check(root, tmp_path, {f"predicted:{CLOSED}": ROUNDING, f"streamed:{CLOSED}": ROUNDING})
+    """To rounding where XLA compiles the solve; six subjects shared by eight devices in a posterior."""
+    check(root, tmp_path, {f"predicted:{CLOSED}": ROUNDING, f"streamed:{CLOSED}": ROUNDING, f"density:{CLOSED}": ROUNDING})
 
 
 @pytest.mark.slow
@@ -63,6 +63,19 @@ def test_the_bits_of_one_device(root, tmp_path):
 @pytest.mark.parametrize("method", ["rosenbrock", "tsit5_batched", "cascade"])
 def test_the_numbers_of_one_device_by_steps(root, tmp_path, method):
     check(root, tmp_path, {f"predicted:{method}": STEPS, f"streamed:{method}": STEPS})
+
+
+@pytest.mark.slow
+def test_a_posterior_whose_subjects_are_shared(root, tmp_path):
+    """By every solver, value and slope; the cascade's intervals are cut for each subject and go with it."""
+    methods = ["cascade", "tsit5_batched", "rosenbrock", *([] if refusal() else [MACHINE])]
+    check(root, tmp_path, {f"density:{m}": STEPS for m in methods})
+
+
+@pytest.mark.slow
+def test_chains_shared_by_devices_and_subjects_shared_by_devices(root, tmp_path):
+    """The first draw of each chain, some ten gradients from its start: 1e-9."""
+    check(root, tmp_path, {f"drawn:{kind}/{CLOSED}": 1e-9 for kind in ("chains", "subjects")})
 
 
 @pytest.mark.slow
