@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import active_children, get_context
@@ -10,6 +9,7 @@ from typing import Any
 
 from pkpd.inference.calibrate_program import Program
 from pkpd.inference.calibrate_replicate import replicate
+from pkpd.processes import as_worker
 
 Make = Callable[[], Program]
 _here: list[Program] = []
@@ -34,7 +34,7 @@ def lines(program: Program, numbers: Sequence[int], workers: int = 1, make: Make
 
 
 def _begin(make: Make) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the first one ends the others
+    as_worker()
     _here.append(make())
 
 

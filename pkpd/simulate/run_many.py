@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.errors import PkpdError
+from pkpd.processes import as_worker
 from pkpd.simulate.on_cluster import at_task, over_cluster
 from pkpd.simulate.task_identity import identity, name_of
 
@@ -195,5 +195,4 @@ def _processes(function: Callable, tasks: Sequence[Any], todo: Sequence[int], wo
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the first one ends the others
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=signal.signal, initargs=quiet)
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=as_worker)

@@ -12,7 +12,7 @@ import pytest
 from tests.architecture.source import Import, Source, bodies, imports, parse, sources
 
 FLOORS = {
-    **dict.fromkeys(("errors", "units", "names", "arrays", "tracing"), 0),
+    **dict.fromkeys(("errors", "units", "names", "arrays", "tracing", "processes"), 0),
     **dict.fromkeys(("events", "data"), 1),
     "solve": 2,
     "components": 3,

@@ -246,3 +246,11 @@ def test_the_closed_form_as_machine_code_says_the_same(model, theta, monkeypatch
     size = max(float(np.abs(v * full[k]).max()) for k, v in slopes.items())
     for k, v in slopes.items():
         np.testing.assert_allclose(again[k] * full[k] / size, v * full[k] / size, rtol=0, atol=1e-9, err_msg=k)
+
+
+def test_how_many_devices_is_a_whole_number():
+    with pytest.raises(SolveError) as error:
+        Solver(devices=0)
+    assert str(error.value) == "Solver(devices=0): a whole number of at least 1 is needed; the first so many share the subjects."
+    with pytest.raises(SolveError, match=r"^devices=64: JAX has 1 device \(cpu\) here\. Give None \(all\), a number from 1 to 1"):
+        _ = bound(one_compartment_iv, Solver(method="closed_form", devices=64)).chosen
