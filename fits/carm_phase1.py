@@ -50,7 +50,13 @@ UNITS = {
     }
 }
 SPREAD = {"k_BH": 0.5, "S": 0.5, "k_BT": 0.5}  # half-normal scale of the between-patient sd
-SIGMA = {"car_dna": 0.6, "biopsy_car": 1.0, **dict.fromkeys(CYTOKINES, 0.5)}  # of the residual sd of the log
+SIGMA = {  # medians of the residual sd of the log, assumptions: copies 0.4 to 0.7, cytokines 0.3 to 0.6, biopsies 0.8 to 1 are usual
+    "car_dna": 0.55,
+    "detect": 0.55,
+    "biopsy_car": 0.9,
+    **dict.fromkeys(CYTOKINES, 0.42),
+}
+WIDE = 0.35  # log sd of those priors: 95 % within a factor of 2; a half-normal would let an assay be exact
 READING = priors.around(0.07, 0.25)  # sd of ln SLD: an assumption, 0.05 to 0.10 is usual
 FIXED = ("k_Ld", "k_Td", "c_kill", "gam", "V50", "dE", "A50", "E_cap")  # at the library's values: nothing measured here tells them
 COUNTS = ("p_new", "crs_il6", "crs_gap2", "crs_gap3", "crs_slope")  # priors for counts in papers; grades have theirs below
@@ -85,10 +91,11 @@ def population() -> Population:
 
 def noise() -> dict:
     step = dist.HalfNormal(1.5)
+    sd = {name: priors.around(median, WIDE) for name, median in SIGMA.items()}
     return {
-        **{name: lognormal_error(dist.HalfNormal(scale)) for name, scale in SIGMA.items()},
+        **{name: lognormal_error(prior) for name, prior in sd.items() if name != "detect"},
         "sld": lognormal_error(READING),
-        "detect": detection(dist.HalfNormal(0.6)),
+        "detect": detection(sd["detect"]),
         "crs": ordinal((dist.Normal(0.0, 1.5), step, step), slope=dist.HalfNormal(1.5)),
     }
 
@@ -121,7 +128,7 @@ def fit_problem(rows: pd.DataFrame, known: dict[str, float], quick: bool, name: 
     cohort = read_cohort(
         rows[rows["DVID"] != "recist"], model=carm_panel, units=UNITS, covariates=["REGIMEN"], name="panel_records.csv, simulated"
     )
-    draws = 400 if quick else 1000
+    draws = 400 if quick else 1400
     return FitProblem(
         carm_panel,
         cohort,
@@ -132,7 +139,7 @@ def fit_problem(rows: pd.DataFrame, known: dict[str, float], quick: bool, name: 
         simulated=True,
         truth=known,
         assumptions=ASSUMPTIONS,
-        sampler=Sampler(chains=4, draws=draws, warmup=min(draws, 800), target_accept=0.85, kernel="hmc"),
+        sampler=Sampler(chains=4, draws=draws, warmup=min(draws, 1000), target_accept=0.85, kernel="hmc"),
         solver=Solver(rtol=1e-3, atol=1e-5),
         what_if=regimens,
     )
