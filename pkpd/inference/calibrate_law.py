@@ -13,16 +13,10 @@ from numpyro import handlers
 
 from pkpd.errors import FitError
 from pkpd.inference.calibrate_limits import Limits, Simulated, cut, limits
-from pkpd.inference.cohort_model import measurement
+from pkpd.inference.cohort_model import measurement, parameters
 from pkpd.inference.problem import FitProblem
 from pkpd.noise import Joined, Measurement, ObservedRows
 from pkpd.noise.limited import Limited
-
-
-def parameters(problem: FitProblem, weights: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Individual parameters and parameters of each observation, every site sampled."""
-    theta = problem.population.draw(problem.design, len(problem.cohort.subjects), weights)
-    return theta, {o: problem.observations[o].draw(o) for o in problem.observed_names}
 
 
 def blank(problem: FitProblem) -> dict[str, ObservedRows]:

@@ -30,7 +30,7 @@ def cohort_model(problem: FitProblem) -> Callable[..., None]:
 
     def model(weights: Mapping[str, Any] | None = None, observed: bool = True) -> None:
         with handlers.trace() as seen:
-            theta, sds = _parameters(problem, weights)
+            theta, sds = parameters(problem, weights)
         fn = measurement(problem, theta, sds)
         numpyro.sample("dv", fn, obs=jnp.asarray(problem.rows.dv) if observed else None)
         if problem.summaries and observed:
@@ -44,12 +44,12 @@ def prior_model(problem: FitProblem) -> Callable[..., None]:
     """`cohort_model` without the measurements: nothing is solved."""
 
     def model(weights: Mapping[str, Any] | None = None) -> None:
-        _parameters(problem, weights)
+        parameters(problem, weights)
 
     return model
 
 
-def _parameters(problem: FitProblem, weights: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+def parameters(problem: FitProblem, weights: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Individual parameters, and the parameters of each observation (standard deviations, cutpoints, ...)."""
     theta = problem.population.draw(problem.design, len(problem.cohort.subjects), weights or {})
     return theta, {o: problem.observations[o].draw(o) for o in problem.observed_names}

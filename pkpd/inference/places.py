@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from jax.sharding import NamedSharding, PartitionSpec
 
-from pkpd.solve.devices import AXIS, checked_devices
-from pkpd.solve.shared import everywhere, mesh_of
+from pkpd.solve.devices import AXIS, checked_devices, mesh_of
+from pkpd.solve.shared import everywhere
 
 
 class Places(NamedTuple):
@@ -32,5 +32,5 @@ def places(chains: int, sharing: int) -> Places:
     many = max(n for n in range(1, len(here) + 1) if chains % n == 0)
     if many == 1:
         return Places(here[0], here[0], None, "all chains on 1 device")
-    mesh = mesh_of(many)
+    mesh = mesh_of(here[:many])
     return Places(here[0], NamedSharding(mesh, PartitionSpec(AXIS)), mesh, f"{chains // many} of {chains} chains on each of {many} devices")

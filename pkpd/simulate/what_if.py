@@ -142,7 +142,7 @@ class Setting:
             self.times,
             table[[c for c in table if c in read]],
             name,
-            solver=replace(problem.solver, devices=1),
+            solver=replace(problem.solver, devices=1),  # devices share the draws
         ).predictor
         bound = with_product(bound, self.share) if (self.share != 1).any() else bound
         measured = Measured(problem, self.times, table)

@@ -25,10 +25,9 @@ def in_blocks(solve: Solve, size: int) -> Solve:
         lanes = y0.shape[1]
         if lanes <= size:
             return solve(rhs, events, y0, p, q, times)
-        events = events._replace(clear=jnp.broadcast_to(events.clear, jnp.shape(events.reset)))
         count = -(-lanes // size)
         cut = lambda x: _cut(jnp.asarray(x), count, size)  # noqa: E731
-        tables = jax.tree.map(cut, (events, y0, p, q, times))
+        tables = jax.tree.map(cut, (events.whole(), y0, p, q, times))
         found = jax.lax.map(jax.checkpoint(lambda block: tuple(solve(rhs, *block))), tables)
         return Solution(*(jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], count * size)[..., :lanes] for x in found))
 
@@ -37,6 +36,9 @@ def in_blocks(solve: Solve, size: int) -> Solve:
 
 def _cut(x: Any, count: int, size: int) -> Any:
     """[.., B] -> [blocks, .., size]."""
-    missing = count * size - x.shape[-1]
-    filled = jnp.concatenate([x, jnp.broadcast_to(x[..., :1], (*x.shape[:-1], missing))], -1)
-    return jnp.moveaxis(filled.reshape(*x.shape[:-1], count, size), -2, 0)
+    return jnp.moveaxis(filled(x, count * size - x.shape[-1]).reshape(*x.shape[:-1], count, size), -2, 0)
+
+
+def filled(x: Any, missing: int) -> Any:
+    """[.., B + missing], with copies of the first subject."""
+    return jnp.concatenate([x, jnp.broadcast_to(x[..., :1], (*x.shape[:-1], missing))], -1) if missing else x

@@ -57,6 +57,10 @@ class Events(NamedTuple):
         """The state after what happens at the start of one segment (`self` sliced to it)."""
         return y * (1.0 - self.reset - self.clear) + y0 * self.reset + self.jump
 
+    def whole(self) -> Events:
+        """With `clear` as a table like the others, so that all have subjects last."""
+        return self._replace(clear=jnp.broadcast_to(self.clear, jnp.shape(self.reset)))
+
 
 class Train(NamedTuple):
     """A dose repeated for ever: `jump[n, L]` each `period[L]` (h), or `rate[n, L]` for `duration[L]` from then on; read `phase[L]` h after a dose."""

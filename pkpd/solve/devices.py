@@ -57,12 +57,17 @@ def useful(devices: Devices, parts: int, method: str, threads: int) -> Devices:
     return devices[: -(-parts // turns)]
 
 
+def mesh_of(devices: Devices) -> Any:
+    """Devices as one axis."""
+    return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+
+
 def over_devices(function: Callable, devices: Devices, out: Any = FIRST) -> Callable:
     """`function` compiled; the first axis of every argument is shared among `devices`, which must divide it, and so is the axis `out` of what it gives."""
     if len(devices) == 1:
         run, place = jax.jit(function), devices[0]
     else:
-        mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+        mesh = mesh_of(devices)
         run = jax.jit(jax.shard_map(function, mesh=mesh, in_specs=FIRST, out_specs=out, check_vma=False))
         place = NamedSharding(mesh, FIRST)
     return lambda *given: run(*jax.device_put(given, place))

@@ -1,4 +1,4 @@
-"""One solve of many subjects shared among devices: each solves its own subjects by the same program, and nothing is exchanged before the likelihood's sum."""
+"""One solve of many subjects shared among devices: each solves its own subjects by the same program; what they exchange are solutions and their slopes."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
+from pkpd.solve.blocks import filled
 from pkpd.solve.contract import Events, Rhs, Solution, Solve
-from pkpd.solve.devices import AXIS, checked_devices
-
-
-def mesh_of(devices: int) -> Any:
-    """The first so many devices as one axis. Raises `SolveError` where there are fewer."""
-    return jax.make_mesh((devices,), (AXIS,), axis_types=(AxisType.Auto,), devices=checked_devices(devices))
+from pkpd.solve.devices import AXIS, checked_devices, mesh_of
 
 
 def everywhere(devices: int) -> Any:
-    """Where values stand that every device needs."""
-    return NamedSharding(mesh_of(devices), PartitionSpec())
+    """Where values stand that the first so many devices all need. Raises `SolveError` where there are fewer."""
+    return NamedSharding(mesh_of(checked_devices(devices)), PartitionSpec())
 
 
 def over_subjects(make: Callable[..., Solve], tables: Sequence[Any], devices: int) -> Solve:
@@ -30,27 +26,18 @@ def over_subjects(make: Callable[..., Solve], tables: Sequence[Any], devices: in
     """
     if devices == 1:
         return make(*tables)
-    mesh = mesh_of(devices)
+    mesh = mesh_of(checked_devices(devices))
 
     def shared(rhs: Rhs, events: Events, y0: Any, p: Any, q: Any, times: Any) -> Solution:
         lanes = y0.shape[1]
-        filled = jax.tree.map(lambda x: _filled(jnp.asarray(x), -lanes % devices), (_whole(events), y0, p, q, times, tuple(tables)))
+        given = jax.tree.map(lambda x: filled(jnp.asarray(x), -lanes % devices), (events.whole(), y0, p, q, times, tuple(tables)))
 
         def own(events: Events, y0: Any, p: Any, q: Any, times: Any, tables: Sequence[Any]) -> tuple[Any, Any, Any]:
             return tuple(make(*tables)(rhs, events, y0, p, q, times))
 
         last = lambda rank: PartitionSpec(*[None] * (rank - 1), AXIS)  # noqa: E731
-        specs = jax.tree.map(lambda x: last(x.ndim), filled)
+        specs = jax.tree.map(lambda x: last(x.ndim), given)
         run = jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=(last(3), last(1), last(1)), check_vma=False)
-        return Solution(*(x[..., :lanes] for x in run(*filled)))
+        return Solution(*(x[..., :lanes] for x in run(*given)))
 
     return shared
-
-
-def _whole(events: Events) -> Events:
-    return events._replace(clear=jnp.broadcast_to(events.clear, jnp.shape(events.reset)))
-
-
-def _filled(x: Any, missing: int) -> Any:
-    """[.., B + missing]"""
-    return jnp.concatenate([x, jnp.broadcast_to(x[..., :1], (*x.shape[:-1], missing))], -1) if missing else x

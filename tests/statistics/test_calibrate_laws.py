@@ -42,9 +42,10 @@ from pkpd import (
     total,
 )
 from pkpd.inference.arrow import dense
-from pkpd.inference.calibrate_law import exact_law, parameters, refuse, replicate_model, study
+from pkpd.inference.calibrate_law import exact_law, refuse, replicate_model, study
 from pkpd.inference.calibrate_limits import Limits, Simulated, cut, limits
 from pkpd.inference.calibrate_program import Program, Replicates
+from pkpd.inference.cohort_model import parameters
 from pkpd.inference.geometry import _Tools
 from pkpd.inference.space import Space
 from pkpd.noise import Measurement
@@ -144,8 +145,8 @@ def test_the_metric_is_that_of_a_fit_of_its_records():
 
 
 def test_a_study_is_one_that_a_fit_accepts_and_its_classes_are_as_frequent_as_their_laws_say():
-    """200 studies at the prior's own values: each is read and checked; the share of each kind of row within 4.5 binomial sds of its mean probability
-    (six shares, false alarm 4e-5)."""
+    """200 studies: the number of rows of each kind within 4.5 binomial sds of the sum of their probabilities (six kinds, false alarm 4e-5); the first
+    study is read as records and fits a problem."""
     one, at, weights = problem(), limits(problem()), Space(problem()).full_weights
     is_of = {o: one.rows.observable == i for i, o in enumerate(one.observed_names)}
 
