@@ -176,21 +176,28 @@ def _descend(tools: _Tools, z: Any, weights: Mapping[str, Any], report: Report) 
     value, grad = tools.value_grad(z, weights)
     if not np.isfinite(value):
         raise FitError(_why_not_finite(tools.space, z, weights))
-    optimiser = optax.adam(0.05)
-    state, best, kept = optimiser.init(z), float(value), z
+    rate, state, best, kept = 0.05, ADAM.init(z), float(value), z
     for _ in range(150):
         value, grad = tools.value_grad(z, weights)
         if not (np.isfinite(value) and np.all(np.isfinite(grad))):
-            z, state, optimiser = kept, optax.adam(0.01).init(kept), optax.adam(0.01)
+            rate, state, z = 0.01, ADAM.init(kept), kept
             continue
         if float(value) < best:
             best, kept = float(value), z
-        update, state = optimiser.update(jnp.where(tools.held, 0.0, grad), state)
-        z = optax.apply_updates(z, update)
+        z, state = _stepped(z, state, grad, tools.held, rate)
     report(f"Adam from typical values: -log density {best:.2f}")
     z, value = _newton(tools, kept, best, weights, 20)
     report(f"Gauss-Newton: -log density {value:.2f}")
     return z, value
+
+
+ADAM = optax.scale_by_adam()
+
+
+@jax.jit
+def _stepped(z: Any, state: Any, grad: Any, held: Any, rate: Any) -> tuple[Any, Any]:
+    update, state = ADAM.update(jnp.where(held, 0.0, grad), state)
+    return z - rate * update, state
 
 
 def _newton(tools: _Tools, z: Any, value: float, weights: Mapping[str, Any], steps: int) -> tuple[Any, float]:

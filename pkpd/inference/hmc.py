@@ -22,6 +22,8 @@ from pkpd.inference.nuts import CHUNK, Info, Walk, average, moments, refresh, wa
 
 LENGTH = 2.25
 """Mean length of a trajectory, in the coordinates of the metric."""
+SHORTER = 0.5
+"""What trajectories of the warm-up have of that length: they are thrown away, and step and metric are found as well by twice as many in the same time."""
 TOO_FAR = 1000.0
 """Error of the energy from which a draw counts as diverging, as in NUTS."""
 
@@ -34,37 +36,54 @@ class State(NamedTuple):
     logdensity_grad: Any
 
 
+class Chance(NamedTuple):
+    """What is left to chance in a draw: the momentum [D], the length and the acceptance, both in [0, 1)."""
+
+    momentum: Any
+    length: Any
+    accept: Any
+
+
+def chances(key: Any, like: Any) -> Chance:
+    """Of CHUNK draws at once: a call of the generator costs as much as several gradients of a small posterior."""
+    of_momentum, of_rest = jax.random.split(key)
+    rest = jax.random.uniform(of_rest, (2, CHUNK), like.dtype)
+    return Chance(jax.random.normal(of_momentum, (CHUNK, *like.shape), like.dtype), rest[0], rest[1])
+
+
 def build(log_density: Callable, target_accept: float, max_depth: int, common: int | None = None) -> tuple[Callable, Callable, Callable]:
     """begin(key, u) -> Walk; advance(walk, adapt) -> (Walk, Info) over CHUNK draws; refresh(walk); `common` as in `nuts`.
 
     A trajectory has at most 2^max_depth - 1 steps.
     """
-    value_grad, most = jax.value_and_grad(log_density), 2**max_depth - 1
+    value_grad = jax.value_and_grad(log_density)
 
-    def one(carry: tuple[Walk, Any], _: Any) -> tuple[tuple[Walk, Any], Info]:
+    def steps(length: Any, step: Any, adapt: Any) -> Any:
+        mean = jnp.where(adapt, SHORTER * LENGTH, LENGTH)
+        return jnp.clip(jnp.ceil(2.0 * mean * length / step), 1, 2**max_depth - 1).astype(int)
+
+    def one(carry: tuple[Walk, Any], chance: Chance) -> tuple[tuple[Walk, Any], Info]:
         walk, adapt = carry
-        key, *keys = jax.random.split(walk.key, 4)
         step = jnp.where(adapt, jnp.exp(walk.log_step), jnp.exp(walk.log_step_mean))
-        state, energy, n, error, lost = _trajectory(value_grad, walk.state, walk.root, step, most, keys)
+        state, energy, n, error, lost = _trajectory(value_grad, walk.state, walk.root, step, steps(chance.length, step, adapt), chance)
         acceptance = jnp.exp(jnp.minimum(-error, 0.0))
         kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR, (error > TOO_FAR) & lost)
-        moved = walk._replace(state=state, key=key)
+        moved = walk._replace(state=state)
         tuned = lambda w: moments(average(w, acceptance, target_accept), state.position)  # noqa: E731
         return (jax.lax.cond(adapt, tuned, lambda w: w, moved), adapt), kept
 
     def advance(walk: Walk, adapt: Any) -> tuple[Walk, Info]:
-        (walk, _), info = jax.lax.scan(one, (walk, adapt), None, length=CHUNK)
+        key, now = jax.random.split(walk.key)
+        (walk, _), info = jax.lax.scan(one, (walk._replace(key=key), adapt), chances(now, walk.state.position))
         return walk, info
 
     begin = jax.jit(lambda key, u: walk_from(State(u, *value_grad(u)), key, common))
     return begin, jax.jit(advance), jax.jit(refresh)
 
 
-def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int, keys: Any) -> tuple[State, Any, Any, Any, Any]:
-    """The next state, its energy, the steps taken, the error of the energy at the end, whether no density is there; r is the root R, covariance R R'."""
-    momentum = jax.random.normal(keys[0], state.position.shape)
-    length = 2.0 * LENGTH * jax.random.uniform(keys[1])
-    n = jnp.clip(jnp.ceil(length / step), 1, most).astype(int)
+def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, n: Any, chance: Chance) -> tuple[State, Any, Any, Any, Any]:
+    """The next state, its energy, the steps taken (n), the error of the energy at the end, whether no density is there; r is the root R, covariance R R'."""
+    momentum = chance.momentum
 
     def leap(_: Any, at: tuple[State, Any, Any]) -> tuple[State, Any, Any]:
         now, p, force = at
@@ -77,6 +96,6 @@ def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int
     end, last, _ = jax.lax.fori_loop(0, n, leap, (state, momentum, transposed(r, state.logdensity_grad)))
     before, after = 0.5 * momentum @ momentum - state.logdensity, 0.5 * last @ last - end.logdensity
     error = jnp.nan_to_num(after - before, nan=jnp.inf, posinf=jnp.inf)  # no density there: refused, and diverged
-    taken = -jnp.log(jax.random.uniform(keys[2])) > error
+    taken = -jnp.log(chance.accept) > error
     state = jax.tree.map(lambda new, old: jnp.where(taken, new, old), end, state)
     return state, jnp.where(taken, after, before), n, error, ~jnp.isfinite(end.logdensity)

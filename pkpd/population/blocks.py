@@ -10,6 +10,7 @@ import numpyro
 import numpyro.distributions as dist
 
 from pkpd.errors import FitError, choices
+from pkpd.population.power import power
 
 
 def iiv(name: str, mean: Any, omega: Any, n: int, weight: Any = 0.0, df: Any = None) -> Any:
@@ -20,10 +21,10 @@ def iiv(name: str, mean: Any, omega: Any, n: int, weight: Any = 0.0, df: Any = N
     Source: Papaspiliopoulos, Roberts & Skold 2007, Stat Sci 22:59.
     """
     m = jnp.broadcast_to(mean, (n,))
-    at, scale = weight * m, omega**weight
+    at, scale = weight * m, power(omega, weight)
     law = dist.Normal(at, scale) if df is None else dist.StudentT(df, at, scale)
     raw = numpyro.sample(f"raw_{name}", law.to_event(1))
-    return m + omega ** (1.0 - weight) * (raw - weight * m)
+    return m + power(omega, 1.0 - weight) * (raw - weight * m)
 
 
 def iov(name: str, gamma: Any, n: int, levels: int) -> Any:

@@ -7,11 +7,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from numpyro.distributions import Distribution, ExpandedDistribution, Independent, StudentT
+from numpyro.distributions import Distribution, ExpandedDistribution, HalfNormal, Independent, LogNormal, Normal, StudentT
+
+PLAIN = {Normal: lambda fn: fn.loc, LogNormal: lambda fn: jnp.exp(fn.loc), HalfNormal: lambda fn: 0.6744897501960817 * fn.scale}
+"""Those of common priors, without a quantile function run step by step."""
 
 
 def median(fn: Distribution) -> Any:
     """The median of a prior: by its quantile function, else from 4001 draws with a fixed key."""
+    if type(fn) in PLAIN:
+        return PLAIN[type(fn)](fn)
     try:
         return fn.icdf(0.5)
     except (NotImplementedError, ImportError):

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from numpyro.distributions import Distribution, constraints
 
+from pkpd.population.power import power
+
 HALF_LOG_2PI = 0.9189385332046727
 
 
@@ -42,12 +44,12 @@ class PartlyCentred(Distribution):
 
     def effects(self, raw: Any) -> Any:
         """phi [n, k] of raw [n, k]."""
-        return self._walk(raw, lambda x, a, s, w: (x - w * a) * s**-w)[0]
+        return self._walk(raw, lambda x, a, s, w: (x - w * a) / power(s, w))[0]
 
     def raw(self, phi: Any) -> Any:
         """raw [n, k] of phi [n, k]."""
         _, z, a, s = self._walk(phi, lambda x, a, s, w: (x - a) / s)
-        return self.w * a + s**self.w * z
+        return self.w * a + power(s, self.w) * z
 
     def conditional(self, phi: Any) -> tuple[Any, Any]:
         """a [n, k] and s [n, k] of each effect given those before it."""
@@ -68,7 +70,7 @@ class PartlyCentred(Distribution):
         return phi, z, a, s
 
     def log_prob(self, value: Any, intermediates: Any = None) -> Any:
-        _, z, _, s = self._walk(value, lambda x, a, s, w: (x - w * a) * s**-w)
+        _, z, _, s = self._walk(value, lambda x, a, s, w: (x - w * a) / power(s, w))
         return jnp.sum(-0.5 * z**2 - HALF_LOG_2PI - self.w * jnp.log(s))
 
     def log_scale(self) -> Any:

@@ -19,14 +19,14 @@ import numpyro.distributions as dist
 import xarray as xr
 from numpyro.infer import MCMC, NUTS, init_to_median
 
-from pkpd import FitProblem, Sampler, Solver
+from pkpd import FitProblem, Sampler
 from pkpd.inference.assemble import population_summary
 from pkpd.inference.geometry import find_geometry
 from pkpd.inference.pilot import parts, run_pilot
 from pkpd.inference.sample import Kernel, run_nuts
 from pkpd.inference.space import Space
 from pkpd.inference.verdict import summarise
-from tests.benchmarks import stan_build, theophylline, two_compartment
+from tests.benchmarks import stan_build, theophylline
 from tests.benchmarks.stan import METHODS, TOLERANCE, stan_data_of_theophylline
 from tests.benchmarks.stan_build import Unavailable
 from tests.benchmarks.table import Row, row, skipped
@@ -91,8 +91,8 @@ def medians(problem: FitProblem, weights: Mapping[str, Any]) -> dict[str, Any]:
     return {n: np.asarray(v).tolist() for n, v in space.constrain(space.start(weights)).items()}
 
 
-def stans(made: Any, data: Mapping[str, Any], start: Mapping[str, Any], names: Sequence[str], delta: float) -> Cost:
-    found = stan_build.sampled(made, data, start, names, warmup=WARMUP, draws=DRAWS, delta=delta, seed=1, chains=CHAINS)
+def stans(made: Any, data: Mapping[str, Any], start: Mapping[str, Any], names: Sequence[str], delta: float, chains: int = CHAINS) -> Cost:
+    found = stan_build.sampled(made, data, start, names, warmup=WARMUP, draws=DRAWS, delta=delta, seed=1, chains=chains)
     draws = xr.Dataset({n: (("chain", "draw"), v) for n, v in found.draws.items()})
     return cost(summarise(draws, names), found.seconds, f"{found.steps.mean():.1f} steps a draw at target {delta:g}")
 
@@ -155,26 +155,13 @@ def rows(say: Callable[[str], None]) -> Iterator[Row]:
         yield compared(f"theophylline, 4 x (1000 + 1000), {kernel}", "numpyro, written by hand", found, plain, 30.0)
     try:
         say("Stan's compiler and headers")
-        programs = {n: stan_build.program(n, "sample") for n in ("theophylline", "two_compartment")}
+        program = stan_build.program("theophylline", "sample")
     except Unavailable as reason:
         yield skipped("Stan", f"{reason}.")
         return
     data = stan_data_of_theophylline(problem) | {"tolerance": TOLERANCE}
     names = list(mine["nuts"].means)
     for method, target in (("closed form", 10.0), ("closed form row by row", None)):
-        theirs = stans(programs["theophylline"], data | {"method": METHODS[method]}, medians(problem, centred), names, 0.8)
+        theirs = stans(program, data | {"method": METHODS[method]}, medians(problem, centred), names, 0.8)
         for kernel, found in mine.items():
             yield compared(f"theophylline, 4 x (1000 + 1000), {kernel}", f"Stan, {method}", found, theirs, target)
-    yield from two_compartments(programs["two_compartment"], say)
-
-
-def two_compartments(program: Any, say: Callable[[str], None]) -> Iterator[Row]:
-    """By ODE on both sides; ours at the tolerance of Stan's, by machine code where there is a compiler."""
-    scale = float(two_compartment.problem().predictor.scales().max())  # `atol` is relative to it, Stan's is not
-    data = two_compartment.for_stan() | {"method": METHODS["ode_rk45"], "tolerance": TOLERANCE}
-    theirs, problem = None, two_compartment.by(Solver(method="native_tsit5", rtol=TOLERANCE, atol=TOLERANCE / scale))
-    for kernel in ("nuts", "hmc"):
-        mine = ours(problem, kernel)
-        say(f"two compartments, ours by {kernel}: {mine.note}; {mine.rate:.0f} effective draws a second")
-        theirs = theirs or stans(program, data, medians(problem, two_compartment.WEIGHTS), list(mine.means), 0.8)
-        yield compared(f"two compartments as an ODE, 4 x (1000 + 1000), native_tsit5, {kernel}", "Stan, ode_rk45", mine, theirs, 20.0)

@@ -2,44 +2,63 @@
 struct Group {
   const Problem &P;
   int64_t b[W];
+  int from;          // lanes below it are another group's: the last group begins early enough to be read in one piece
+  bool wide, whole;  // all lanes side by side in memory, and all of them its own
   int64_t last = 0;  // the last segment in which any of them is looked at
-  bool whole;
   std::vector<int32_t> &common;  // the segment of each look where all lanes share it, else -1
 
-  Group(const Problem &P, int64_t first, std::vector<int32_t> &spare) : P(P), common(spare) {
-    for (int l = 0; l < W; l++) b[l] = std::min(first + l, P.B - 1);
-    whole = first + W <= P.B;
+  Group(const Problem &P, int64_t first, std::vector<int32_t> &spare) : P(P), wide(P.B >= W), common(spare) {
+    const int64_t start = wide ? std::min(first, P.B - W) : first;
+    from = int(first - start);
+    whole = wide && from == 0;
+    for (int l = 0; l < W; l++) b[l] = std::min(start + l, P.B - 1);
     common.resize(P.M);
     for (int64_t m = 0; m < P.M; m++) {
       const int64_t e = at(m, 0);
-      bool same = true;
       last = std::max(last, e);
-      for (int l = 1; l < W; l++) {
-        const int64_t other = at(m, l);
-        same &= other == e;
-        last = std::max(last, other);
-      }
-      common[m] = same ? int32_t(e) : -1;
+      common[m] = wide && alike(P.segment + m * P.B + b[0]) ? int32_t(e) : shared(m, e);
     }
   }
+  static bool alike(const int32_t *x) {
+    typedef int32_t ints __attribute__((vector_size(4 * W)));
+    ints given, other;
+    std::memcpy(&given, x, sizeof given);
+    for (int l = 0; l < W; l++) other[l] = x[0];
+    given ^= other;
+    uint64_t apart = 0, part[sizeof given / 8];
+    std::memcpy(part, &given, sizeof given);
+    for (const uint64_t x : part) apart |= x;
+    return apart == 0;
+  }
+  int32_t shared(int64_t m, int64_t e) {
+    bool same = true;
+    for (int l = 1; l < W; l++) {
+      const int64_t other = at(m, l);
+      same &= other == e;
+      last = std::max(last, other);
+    }
+    return same ? int32_t(e) : -1;
+  }
+  bool own(int l) const { return l >= from && (l == 0 || b[l] != b[l - 1]); }
   int64_t at(int64_t m, int l) const { return std::min<int64_t>(std::max<int64_t>(P.segment[m * P.B + b[l]], 0), P.E - 1); }
-  vec row(const double *from, int64_t row) const {
+  vec row(const double *given, int64_t row) const {
     vec x;
-    if (whole) std::memcpy(&x, from + row * P.B + b[0], sizeof x);
-    else for (int l = 0; l < W; l++) x[l] = from[row * P.B + b[l]];
+    if (wide) std::memcpy(&x, given + row * P.B + b[0], sizeof x);
+    else for (int l = 0; l < W; l++) x[l] = given[row * P.B + b[l]];
     return x;
   }
   void add(double *to, int64_t row, const vec x) const {
     if (whole) return put(to, row, this->row(to, row) + x);
     for (int l = 0; l < W; l++)
-      if (l == 0 || b[l] != b[l - 1]) to[row * P.B + b[l]] += x[l];
+      if (own(l)) to[row * P.B + b[l]] += x[l];
   }
   void put(double *to, int64_t row, const vec x) const {
-    if (whole) std::memcpy(to + row * P.B + b[0], &x, sizeof x);
-    else for (int l = 0; l < W; l++) to[row * P.B + b[l]] = x[l];
+    if (whole) { std::memcpy(to + row * P.B + b[0], &x, sizeof x); return; }
+    for (int l = 0; l < W; l++)
+      if (own(l)) to[row * P.B + b[l]] = x[l];
   }
-  void rows(const double *from, int count, int64_t first, int64_t step, vec *x) const {
-    for (int i = 0; i < count; i++) x[i] = row(from, first + i * step);
+  void rows(const double *given, int count, int64_t first, int64_t step, vec *x) const {
+    for (int i = 0; i < count; i++) x[i] = row(given, first + i * step);
   }
   // Time since the start of its segment; a look before it is read at its start.
   vec since(int64_t m, mask &before) const {
@@ -53,8 +72,7 @@ struct Group {
   bool driven(const double *rate) const {
     for (int64_t e = 0; e <= last; e++)
       for (int i = 0; i < N; i++)
-        for (int l = 0; l < W; l++)
-          if (!(rate[P.table(e, i, b[l])] == 0.0)) return true;
+        if (bits(~(mask)(row(rate, e * N + i) == all(0.0)))) return true;
     return false;
   }
 };
@@ -157,6 +175,7 @@ struct Adjoint {
   const Group &g;
   const Problem &P;
   const Gradient &G;
+  const bool moving = P.asked & 1 || P.asked >> 6 & 1;  // somebody wants slopes in the edges of segments or the times of looks
 
   void run() {
     static thread_local std::vector<Law<X>> laws;
@@ -171,9 +190,10 @@ struct Adjoint {
   }
 
   // What y(tau) = `end` asks for with weights w; returns the slope in tau.
-  static vec end(const Leg &leg, const vec tau, const vec *w, vec *c, vec *d) {
+  vec end(const Leg &leg, const vec tau, const vec *w, vec *c, vec *d) const {
     vec y[N], f[N], moved = all(0.0);
     differences<X>(leg.law->nodes, tau, c, d);
+    if (!moving) return moved;
     leg.end(c, y);
     leg.slope(y, f);
     for (int i = 0; i < N; i++) moved += w[i] * f[i];
@@ -189,17 +209,17 @@ struct Adjoint {
       g.rows(G.weight, N, m * N, 1, w);
       const vec tau = g.since(m, before);
       const vec moved = choose(before, all(0.0), end(course.leg_of(m, mixed, law), tau, w, c, d));
-      g.put(G.times, m, moved);
+      if (moving) g.put(G.times, m, moved);
       const int64_t e = g.common[m];
       if (e >= 0) {
         asked[e].add(c, d, w);
-        g.add(G.edges, e, -moved);
+        if (moving) g.add(G.edges, e, -moved);
         continue;
       }
       for (int l = 0; l < W; l++) {
-        if (l && g.b[l] == g.b[l - 1]) continue;
+        if (!g.own(l)) continue;
         asked[g.at(m, l)].add(l, c, d, w);
-        G.edges[g.at(m, l) * P.B + g.b[l]] -= moved[l];
+        if (moving) G.edges[g.at(m, l) * P.B + g.b[l]] -= moved[l];
       }
     }
   }
@@ -239,6 +259,7 @@ struct Adjoint {
     for (int i = 0; i < N; i++) w[i] = lam[i] * course.kept(e + 1);
     const vec moved = end(leg, course.length(e), w, c, d);
     asked.add(c, d, w);
+    if (!moving) return;
     g.add(G.edges, e + 1, moved);
     g.add(G.edges, e, -moved);
   }

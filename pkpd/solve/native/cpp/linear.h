@@ -65,6 +65,33 @@ static inline vec difference(const Nodes<X> &nodes, const vec tau, const vec upp
   return bits(near) ? choose(near, series<X>(nodes, tau, first, a, i, j, twice), quotient) : quotient;
 }
 
+// sum_m d^m / (m + 3)! for 0 <= d < 1; the first term left out is below 1e-18.
+static inline vec phi3(const vec d) {
+  static constexpr Inverse<21> one_over{};
+  const vec s = d * d;
+  vec even = all(one_over.factorial[19]), odd = all(one_over.factorial[20]);
+  for (int m = 14; m >= 0; m -= 2) {
+    even = even * s + all(one_over.factorial[m + 3]);
+    odd = odd * s + all(one_over.factorial[m + 4]);
+  }
+  return even + d * odd;
+}
+
+// Two nodes, where they are near: f[x_0, x_1], f[x_0, x_0, x_1] and f[x_0, x_0, x_1, x_1] from one series, phi_k(d) = 1 / k! + d phi_{k+1}(d).
+struct Near {
+  mask near;
+  vec f01, f001, f0011;
+  Near(const Nodes<2> &nodes, const vec tau, const vec first) {
+    const vec d = tau * (nodes.x[1] - nodes.x[0]), a = tau * first;
+    near = (mask)(d < all(NEAR));
+    if (!bits(near)) return;
+    const vec three = phi3(choose(near, d, all(0.0))), two = all(0.5) + d * three;
+    f01 = a + a * d * two;
+    f001 = a * tau * two;
+    f0011 = a * tau * tau * (two - three - three);
+  }
+};
+
 // c_k = f[x_0..x_k].
 template <int X, bool CLOSE>
 static inline void once(const Nodes<X> &nodes, const vec tau, vec *c) {
@@ -110,14 +137,36 @@ static inline void twice(const Nodes<X> &nodes, const vec tau, vec *c, vec *d) {
   }
 }
 
+static inline void two_nodes(const Nodes<2> &nodes, const vec tau, vec *c) {
+  c[0] = vexp(tau * nodes.x[0]);
+  c[1] = (vexp(tau * nodes.x[1]) - c[0]) * nodes.per[0][1];
+  const Near close(nodes, tau, c[0]);
+  if (bits(close.near)) c[1] = choose(close.near, close.f01, c[1]);
+}
+static inline void two_nodes(const Nodes<2> &nodes, const vec tau, vec *c, vec *d) {
+  const vec e = vexp(tau * nodes.x[1]), per = nodes.per[0][1];
+  c[0] = vexp(tau * nodes.x[0]);
+  c[1] = (e - c[0]) * per;
+  d[place(0, 0)] = tau * c[0];
+  d[place(0, 1)] = (c[1] - d[place(0, 0)]) * per;
+  d[place(1, 1)] = ((tau * e - c[1]) * per - d[place(0, 1)]) * per;
+  const Near close(nodes, tau, c[0]);
+  if (!bits(close.near)) return;
+  c[1] = choose(close.near, close.f01, c[1]);
+  d[place(0, 1)] = choose(close.near, close.f001, d[place(0, 1)]);
+  d[place(1, 1)] = choose(close.near, close.f0011, d[place(1, 1)]);
+}
+
 // Where no two nodes are near each other, without asking again.
 template <int X>
 static inline void differences(const Nodes<X> &nodes, const vec tau, vec *c) {
+  if constexpr (X == 2) return two_nodes(nodes, tau, c);
   if (bits((mask)(tau * nodes.least < all(NEAR)))) once<X, true>(nodes, tau, c);
   else once<X, false>(nodes, tau, c);
 }
 template <int X>
 static inline void differences(const Nodes<X> &nodes, const vec tau, vec *c, vec *d) {
+  if constexpr (X == 2) return two_nodes(nodes, tau, c, d);
   if (bits((mask)(tau * nodes.least < all(NEAR)))) twice<X, true>(nodes, tau, c, d);
   else twice<X, false>(nodes, tau, c, d);
 }
