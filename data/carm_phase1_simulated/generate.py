@@ -31,12 +31,12 @@ ULOQ_BATCH = (250.0, 2500.0)  # IL-6: first and second assay batch
 SIGMA = {"car_dna": 0.56, "il6": 0.4}
 
 
-def study(seed: int) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Records of one simulated study and the population values behind them."""
+def study(seed: int, her2: dict = HER2) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Records of one simulated study and the population values behind them; `her2` is the score of each patient on each regimen."""
     key = jax.random.PRNGKey(seed)
     for attempt in range(100):
         truth = _truth(jax.random.fold_in(key, attempt))
-        records = _records(np.random.default_rng([seed, attempt]), truth)
+        records = _records(np.random.default_rng([seed, attempt]), truth, her2)
         measured = records[records["DVID"] == "car_dna"]
         if (measured["CENS"] == 0).any():
             return records, truth
@@ -48,9 +48,9 @@ def _truth(key) -> dict[str, float]:
     return {n: float(p.sample(k)) for k, (n, p) in zip(keys, priors.PRIORS.items(), strict=True)}
 
 
-def _records(rng, truth: dict[str, float]) -> pd.DataFrame:
-    patients = [(regimen, her2) for regimen, scores in HER2.items() for her2 in scores]
-    rows = [row for i, (regimen, her2) in enumerate(patients) for row in _patient(rng, i + 1, regimen, her2)]
+def _records(rng, truth: dict[str, float], her2: dict) -> pd.DataFrame:
+    patients = [(regimen, score) for regimen, scores in her2.items() for score in scores]
+    rows = [row for i, (regimen, score) in enumerate(patients) for row in _patient(rng, i + 1, regimen, score)]
     table = pd.DataFrame(rows)
     looks = table["EVID"] == 0
     predicted = simulate(carm_blood_il6, table, _individual(rng, truth, len(patients)), units={"TIME": "h", "AMT": "1e9 cells"})

@@ -10,6 +10,7 @@ whole fit, compilation included.
 """
 
 import importlib
+import itertools
 import sys
 import time
 from dataclasses import replace
@@ -24,20 +25,33 @@ from pkpd.inference import run as running
 
 HERE = Path(__file__).parent
 TABLE = HERE / "sampling.csv"
-POSTERIORS = {
-    "theophylline": ("theophylline", 500),
-    "friberg_karlsson": ("friberg_karlsson", 500),
-    "flagship": ("carm_blood_il6", 500),
-    "warfarin": ("warfarin", 500),
-    "endotoxin": ("endotoxin_cytokines", 500),
-}
+DRAWS = 500
+FITS = {"flagship": "carm_blood_il6", "joint": "carm_phase1", "endotoxin": "endotoxin_cytokines"}
+PATIENTS = {18: (12, 6), 50: (32, 18)}  # on D1/3/5 and on D1, in larger studies simulated as that of 14
 
 
 def problem(name: str):
-    sys.path.insert(0, str(HERE.parents[1] / "fits"))
-    module, draws = POSTERIORS[name]
-    made = importlib.import_module(module).problem(True)
-    return replace(made, sampler=replace(made.sampler, chains=4, draws=draws, warmup=draws))
+    made = made_here(name)
+    return replace(made, sampler=replace(made.sampler, chains=4, draws=DRAWS, warmup=DRAWS))
+
+
+def made_here(name: str):
+    """By name of a fit; "flagship_18" and "flagship_50" (blood and IL-6 of larger simulated studies), "two_compartments" (the bench's) and "not_identified"."""
+    root = HERE.parents[1]
+    sys.path[:0] = [str(root), str(root / "fits"), str(root / "data" / "carm_phase1_simulated")]
+    module = importlib.import_module
+    if name == "two_compartments":
+        return module("tests.benchmarks.two_compartment").problem()
+    if name == "not_identified":
+        return module("tests.statistics.test_not_identified").problem()
+    if name.startswith("flagship_"):
+        study = module("generate")
+        counts = zip(study.HER2.items(), PATIENTS[int(name.removeprefix("flagship_"))], strict=True)
+        records, truth = study.study(
+            study.SEED, {regimen: tuple(itertools.islice(itertools.cycle(scores), n)) for (regimen, scores), n in counts}
+        )
+        return module("carm_blood_il6").fit_problem(records, truth, True, name)
+    return module(FITS.get(name, name)).problem(True)
 
 
 def measured(name: str, way: str, seed: int = 1) -> dict:

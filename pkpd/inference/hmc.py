@@ -22,8 +22,6 @@ from pkpd.inference.nuts import CHUNK, Info, Walk, average, moments, refresh, wa
 
 LENGTH = 2.25
 """Mean length of a trajectory, in the coordinates of the metric."""
-SHORTER = 0.5
-"""What trajectories of the warm-up have of that length: they are thrown away, and step and metric are found as well by twice as many in the same time."""
 TOO_FAR = 1000.0
 """Error of the energy from which a draw counts as diverging, as in NUTS."""
 
@@ -56,16 +54,12 @@ def build(log_density: Callable, target_accept: float, max_depth: int, common: i
 
     A trajectory has at most 2^max_depth - 1 steps.
     """
-    value_grad = jax.value_and_grad(log_density)
-
-    def steps(length: Any, step: Any, adapt: Any) -> Any:
-        mean = jnp.where(adapt, SHORTER * LENGTH, LENGTH)
-        return jnp.clip(jnp.ceil(2.0 * mean * length / step), 1, 2**max_depth - 1).astype(int)
+    value_grad, most = jax.value_and_grad(log_density), 2**max_depth - 1
 
     def one(carry: tuple[Walk, Any], chance: Chance) -> tuple[tuple[Walk, Any], Info]:
         walk, adapt = carry
         step = jnp.where(adapt, jnp.exp(walk.log_step), jnp.exp(walk.log_step_mean))
-        state, energy, n, error, lost = _trajectory(value_grad, walk.state, walk.root, step, steps(chance.length, step, adapt), chance)
+        state, energy, n, error, lost = _trajectory(value_grad, walk.state, walk.root, step, most, chance)
         acceptance = jnp.exp(jnp.minimum(-error, 0.0))
         kept = Info(state.position, -state.logdensity, energy, n, acceptance, error > TOO_FAR, (error > TOO_FAR) & lost)
         moved = walk._replace(state=state)
@@ -81,9 +75,10 @@ def build(log_density: Callable, target_accept: float, max_depth: int, common: i
     return begin, jax.jit(advance), jax.jit(refresh)
 
 
-def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, n: Any, chance: Chance) -> tuple[State, Any, Any, Any, Any]:
-    """The next state, its energy, the steps taken (n), the error of the energy at the end, whether no density is there; r is the root R, covariance R R'."""
+def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int, chance: Chance) -> tuple[State, Any, Any, Any, Any]:
+    """The next state, its energy, the steps taken, the error of the energy at the end, whether no density is there; r is the root R, covariance R R'."""
     momentum = chance.momentum
+    n = jnp.clip(jnp.ceil(2.0 * LENGTH * chance.length / step), 1, most).astype(int)
 
     def leap(_: Any, at: tuple[State, Any, Any]) -> tuple[State, Any, Any]:
         now, p, force = at

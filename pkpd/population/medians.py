@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from numpyro.distributions import Distribution, ExpandedDistribution, HalfNormal, Independent, LogNormal, Normal, StudentT
 
-PLAIN = {Normal: lambda fn: fn.loc, LogNormal: lambda fn: jnp.exp(fn.loc), HalfNormal: lambda fn: 0.6744897501960817 * fn.scale}
+PLAIN: dict[type, Callable[[Any], Any]] = {
+    Normal: lambda fn: fn.loc,
+    LogNormal: lambda fn: jnp.exp(fn.loc),
+    HalfNormal: lambda fn: 0.6744897501960817 * fn.scale,
+}
 """Those of common priors, without a quantile function run step by step."""
 
 
 def median(fn: Distribution) -> Any:
     """The median of a prior: by its quantile function, else from 4001 draws with a fixed key."""
-    if type(fn) in PLAIN:
-        return PLAIN[type(fn)](fn)
+    if (plain := PLAIN.get(type(fn))) is not None:
+        return plain(fn)
     try:
         return fn.icdf(0.5)
     except (NotImplementedError, ImportError):

@@ -58,8 +58,20 @@ def key(source: str, program: str) -> str:
 
 
 def _lanes() -> tuple[str, ...]:
+    """PKPD_LANES; else whether 512 bits are taken in two halves, as by AMD's family 25 (Zen 4), which compilers older than it (GCC 12) do not say."""
     asked = os.environ.get("PKPD_LANES")
-    return (f"-DPKPD_LANES={int(asked)}",) if asked else ()
+    return (f"-DPKPD_LANES={int(asked)}",) if asked else ("-DPKPD_HALVES",) if _family() == ("AuthenticAMD", "25") else ()
+
+
+@lru_cache(maxsize=1)
+def _family() -> tuple[str, str]:
+    """Vendor and family of the processor, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return "", ""
+    told = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+    return told.get("vendor_id", ""), told.get("cpu family", "")
 
 
 def folder() -> Path:

@@ -45,8 +45,9 @@ def write(rhs: Rhs, sizes: Sizes, method: str) -> str:
     """The whole source; raises `Unsupported` with a sentence where the rates cannot be translated."""
     if not jax.config.jax_enable_x64:
         raise Unsupported("native code computes in float64, and JAX is set to float32")
-    parts = [_text("abi.h"), _text("lanes.h"), _sizes(sizes)]
-    if method == "closed_form":
+    closed = method == "closed_form"
+    parts = ["#define PKPD_CLOSED" if closed else "", _text("abi.h"), _text("lanes.h"), _sizes(sizes)]
+    if closed:
         return "\n".join([*parts, _text("roots.h"), linear.write(rhs, sizes), *map(_text, ("problem.h", *linear.HEADERS, "exports.h"))])
     parts += [_rates(rhs, sizes), _slope(rhs, sizes), _pullback(rhs, sizes)]
     if method == "rodas4":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pkpd import tracing
@@ -39,7 +38,7 @@ def write(rhs: Rhs, field: Any, sizes: Any, given: str) -> str:
     pattern = np.array([[i == j or j in reads[i] for j in range(sizes.n)] for i in range(sizes.n)])
     order, fill = order_and_fill(pattern)
     places = {(order[a], order[b]): f"w[{i}]" for i, (a, b) in enumerate(np.argwhere(fill))}
-    derivatives = _matrix(field, sizes, given, pattern, places), _bend_pull(field, sizes, given), _bend_push(field, sizes, given)
+    derivatives = _matrix(field, sizes, given, pattern, places), _bend_pull(field, sizes, given, pattern), _bend_push(field, sizes, given)
     return "\n".join([f"constexpr int ENTRIES = {len(places)};", *derivatives, *_elimination(order, places)])
 
 
@@ -96,19 +95,30 @@ def _along(field: Any, s: Any):
     return along
 
 
-def _bend_pull(field: Any, s: Any, given: str) -> str:
-    """The gradient of c (J u + tau f_t) in y, p, q and r, added to what is there."""
-    along = _along(field, s)
+def _bend_pull(field: Any, s: Any, given: str, pattern: np.ndarray) -> str:
+    """The gradient of sum_ij m_ij J_ij + sum_i mt_i (f_t)_i in y, p, q and r, added to what is there; and m += c u' where J may differ from zero."""
+    pairs = [(int(i), int(j)) for i, j in np.argwhere(pattern)]
+
+    def weighed(x: Any, m: Any, mt: Any) -> Any:
+        slopes = {j: jax.jvp(lambda v, j=j: field(*x[: 1 + j], v, *x[2 + j :]), (x[1 + j],), (1.0,))[1] for j in {j for _, j in pairs}}
+        of_time = jax.jvp(lambda t: field(t, *x[1:]), (x[0],), (1.0,))[1]
+        return sum((m[e] * slopes[j][i] for e, (i, j) in enumerate(pairs)), sum(w * f for w, f in zip(mt, of_time, strict=True)))
 
     def pulled(*x: Any) -> list[Any]:
-        at, u, tau, c = x[: s.inputs], x[s.inputs : s.inputs + s.n], x[s.inputs + s.n], x[s.inputs + s.n + 1 :]
-        _, back = jax.vjp(lambda *rest: along((at[0], *rest), u, tau), *at[1:])
-        return list(back([jnp.asarray(v, float) for v in c]))
+        at, m, mt = x[: s.inputs], x[s.inputs : s.inputs + len(pairs)], x[s.inputs + len(pairs) :]
+        return list(jax.vjp(lambda *rest: weighed((at[0], *rest), m, mt), *at[1:])[1](1.0))
 
-    names = s.names("t", "y", "p", "q", "r") + [f"u[{i}]" for i in range(s.n)] + ["tau"] + [f"c[{i}]" for i in range(s.n)]
+    names = s.names("t", "y", "p", "q", "r") + [f"m[{e}]" for e in range(len(pairs))] + [f"mt[{i}]" for i in range(s.n)]
     made = [f"{name}+" for name in s.names("", "gy", "gp", "gq", "gr")[1:]]
-    signature = f"{given}, const vec *u, const vec tau, const vec *c, vec *gy, vec *gp, vec *gq, vec *gr"
-    return function("rates_bend_pull", tracing.trace(pulled, s.inputs + 2 * s.n + 1), names, made, signature)
+    signature = f"{given}, const vec *m, const vec *mt, vec *gy, vec *gp, vec *gq, vec *gr"
+    lines = [f"m[{e}] += c[{i}] * u[{j}];" for e, (i, j) in enumerate(pairs)]
+    return "\n".join(
+        [
+            f"constexpr int PAIRS = {len(pairs)};",
+            body("weigh_pairs", "const vec *c, const vec *u, vec *m", lines),
+            function("rates_bend_pull", tracing.trace(pulled, s.inputs + len(pairs) + s.n), names, made, signature),
+        ]
+    )
 
 
 def _bend_push(field: Any, s: Any, given: str) -> str:

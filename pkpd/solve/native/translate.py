@@ -1,6 +1,6 @@
 """A traced function of scalars (a jaxpr) as lines of C++ over SIMD lanes: one `vec` a value, one `mask` a truth value.
 
-Nothing is simplified that could change a NaN, an infinity or the sign of zero: only x * 1, x / 1 and x * -1 are, and what is made of constants alone.
+What is made of constants alone is worked out here.
 """
 
 from __future__ import annotations
@@ -8,41 +8,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
 from pkpd import tracing
-
-
-class Unsupported(Exception):
-    """The sentence that says what cannot be translated."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """A C++ expression that names a `vec`, or a `mask` where `truth`."""
-
-    name: str
-    truth: bool = False
-
-
-@dataclass
-class Writer:
-    """Lines of one function body; equal expressions are written once."""
-
-    lines: list[str] = field(default_factory=list)
-    known: dict[str, Value] = field(default_factory=dict)
-
-    def new(self, expression: str, truth: bool = False) -> Value:
-        if expression not in self.known:
-            value = Value(f"x{len(self.lines)}", truth)
-            self.lines.append(f"const {'mask' if truth else 'vec'} {value.name} = {expression};")
-            self.known[expression] = value
-        return self.known[expression]
-
+from pkpd.solve.native.writer import BINARY, Unsupported, Value, Writer, binary, literal, power
 
 UNARY = {
     "neg": "-{0}",
@@ -81,34 +53,10 @@ UNARY = {
     "one_minus_square": "(all(1.0) + {0}) * (all(1.0) - {0})",
     "log2": "vlog2({0})",
 }
-BINARY = {
-    "add": "{0} + {1}",
-    "add_any": "{0} + {1}",
-    "sub": "{0} - {1}",
-    "mul": "{0} * {1}",
-    "div": "{0} / {1}",
-    "max": "vmax({0}, {1})",
-    "min": "vmin({0}, {1})",
-    "pow": "vpow({0}, {1})",
-    "atan2": "vatan2({0}, {1})",
-    "rem": "vfmod({0}, {1})",
-}
 COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 LOGIC = {"and": "&", "or": "|", "xor": "^"}
 REDUCE = {"reduce_sum": ("add", 0.0), "reduce_prod": ("mul", 1.0), "reduce_max": ("max", -math.inf), "reduce_min": ("min", math.inf)}
 _INTEGER_SAFE = {"add", "sub", "mul", "neg", "max", "min", "abs", "sign", "square", "add_any"}
-
-
-def literal(x: Any) -> str:
-    """A constant or a value as C++."""
-    if isinstance(x, Value):
-        return x.name
-    if isinstance(x, bool | np.bool_):
-        return "truth(true)" if x else "truth(false)"
-    x = float(x)
-    if math.isnan(x):
-        return "all(NAN)"
-    return f"all({'-' if x < 0 else ''}INFINITY)" if math.isinf(x) else f"all({x!r})"
 
 
 def function(name: str, traced: Any, inputs: Sequence[str], outputs: Sequence[str], signature: str) -> str:
@@ -234,7 +182,7 @@ def _reckoned(writer: Writer, equation: Any, values: Sequence[np.ndarray]) -> np
         return _dot(writer, q, *values)
     if name == "clamp":
         low, x, high = values
-        return _each(lambda a, b, c: _binary(writer, "min", _binary(writer, "max", b, a), c), low, x, high)
+        return _each(lambda a, b, c: binary(writer, "min", binary(writer, "max", b, a), c), low, x, high)
     if name == "polynomial":
         return _each(lambda x, *a: _horner(writer, x, a), *values)
     formula = _formula(writer, equation)
@@ -256,7 +204,7 @@ def _formula(writer: Writer, equation: Any) -> Callable:
     if name in UNARY and (kind == "f" or name in _INTEGER_SAFE):
         return lambda x: writer.new(UNARY[name].format(literal(x)))
     if name in BINARY and (kind == "f" or (kind in "iu" and name in _INTEGER_SAFE)):
-        return lambda x, y: _binary(writer, name, x, y)
+        return lambda x, y: binary(writer, name, x, y)
     if name in COMPARE and kind != "b":
         return lambda x, y: writer.new(f"(mask)({literal(x)} {COMPARE[name]} {literal(y)})", True)
     if name in ("eq", "ne") and kind == "b":
@@ -270,7 +218,7 @@ def _formula(writer: Writer, equation: Any) -> Callable:
     if name == "is_finite":
         return lambda x: writer.new(f"(mask)(vabs({literal(x)}) < all(INFINITY))", True)
     if name == "integer_pow" and kind == "f":
-        return lambda x: _power(writer, x, q["y"])
+        return lambda x: power(writer, x, q["y"])
     if name == "select_n":
         return _choice(writer, equation)
     if name == "convert_element_type":
@@ -287,30 +235,8 @@ def _horner(writer: Writer, x: Any, a: Sequence[Any]) -> Any:
     """a_0 + x (a_1 + x (a_2 + ...))"""
     total = a[-1]
     for c in reversed(a[:-1]):
-        total = _binary(writer, "add", c, _binary(writer, "mul", x, total))
+        total = binary(writer, "add", c, binary(writer, "mul", x, total))
     return total
-
-
-def _binary(writer: Writer, name: str, x: Any, y: Any) -> Any:
-    for a, b in ((x, y), (y, x)):
-        if name == "mul" and not isinstance(a, Value) and abs(a) == 1.0:
-            return b if a > 0 else (writer.new(f"-{b.name}") if isinstance(b, Value) else -b)
-    if name == "div" and not isinstance(y, Value) and y == 1.0:
-        return x
-    return writer.new(BINARY[name].format(literal(x), literal(y)))
-
-
-def _power(writer: Writer, x: Any, n: int) -> Any:
-    """x^n by squaring."""
-    if n < 0:
-        return writer.new(f"all(1.0) / {literal(_power(writer, x, -n))}")
-    result, square = None, x
-    while n:
-        if n & 1:
-            result = square if result is None else _binary(writer, "mul", result, square)
-        n >>= 1
-        square = _binary(writer, "mul", square, square) if n else square
-    return 1.0 if result is None else result
 
 
 def _choice(writer: Writer, equation: Any) -> Callable:
@@ -344,7 +270,7 @@ def _reduced(writer: Writer, name: str, q: Any, a: np.ndarray) -> np.ndarray:
     for i in np.ndindex(out.shape):
         total: Any = None
         for x in rows[i]:
-            total = x if total is None else _binary(writer, operation, total, x)
+            total = x if total is None else binary(writer, operation, total, x)
         out[i] = start if total is None else total
     return out
 
@@ -357,8 +283,8 @@ def _dot(writer: Writer, q: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     out = np.empty(rows.shape[:-1] + columns.shape[:-1], object)
     for i in np.ndindex(rows.shape[:-1]):
         for j in np.ndindex(columns.shape[:-1]):
-            products = [_binary(writer, "mul", x, y) for x, y in zip(rows[i], columns[j], strict=True)]
-            out[i + j] = functools.reduce(functools.partial(_binary, writer, "add"), products) if products else 0.0
+            products = [binary(writer, "mul", x, y) for x, y in zip(rows[i], columns[j], strict=True)]
+            out[i + j] = functools.reduce(functools.partial(binary, writer, "add"), products) if products else 0.0
     return out
 
 

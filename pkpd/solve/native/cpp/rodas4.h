@@ -30,11 +30,13 @@ struct Factors {
 static inline vec moving(const vec h) { return choose((mask)(h == all(0.0)), all(1e-6), h); }
 static inline vec moved(const vec h) { return choose((mask)(h == all(0.0)), all(0.0), all(1.0)); }
 
+static inline void add(const vec scale, const vec *x, vec *to) {
+#pragma GCC unroll 8
+  for (int i = 0; i < N; i++) to[i] += scale * x[i];
+}
 static inline void argument(const vec *y, const vec u[][N], const int s, vec *z) {
-  for (int i = 0; i < N; i++) {
-    z[i] = y[i];
-    for (int j = 0; j < s; j++) z[i] += all(A[s][j]) * u[j][i];
-  }
+  for (int i = 0; i < N; i++) z[i] = y[i];
+  for (int j = 0; j < s; j++) add(all(A[s][j]), u[j], z);
 }
 
 // Every u; `h` is not zero.
@@ -49,11 +51,8 @@ static inline void stages(const Factors &F, const vec t, const vec *y, const vec
       for (int i = 0; i < N; i++) u[0][i] = slope[i];
     else
       rates(t + all(ALPHA[s]) * h, z, p, q, r, u[s]);
-    for (int i = 0; i < N; i++) {
-      vec sum = all(0.0);
-      for (int j = 0; j < s; j++) sum += all(C[s][j]) * u[j][i];
-      u[s][i] += sum * per + all(GAMMA[s]) * h * F.ft[i];
-    }
+    add(all(GAMMA[s]) * h, F.ft, u[s]);
+    for (int j = 0; j < s; j++) add(all(C[s][j]) * per, u[j], u[s]);
     F.solve(u[s]);
   }
 }
@@ -83,12 +82,15 @@ static inline void restep(const vec t, const vec *y, const vec h, const vec *p, 
   finish(y, u, h, end);
 }
 
-// w (of the end) becomes w of the start. With v_i = W^-T (adjoint of u_i): w += v_i f_y(z_i) + grad_y v_i (J u_i + gamma_i h f_t).
+// w (of the end) becomes w of the start. With v_i = W^-T (adjoint of u_i): w += v_i f_y(z_i) + grad_y v_i (J u_i + gamma_i h f_t); the last of these for all
+// stages at once, since J and f_t are those of the start: the gradient of sum_kl m_kl J_kl + mt f_t, m = sum_i v_i u_i', mt = sum_i gamma_i h v_i.
 static inline void restep_pull(const vec t, const vec *y, const vec still, const vec *p, const vec *q, const vec *r, vec *w, vec *gp,
                                vec *gq, vec *gr) {
   const vec h = moving(still), per = all(1.0) / h, on = moved(still);
   Factors F;
-  vec u[S][N], ub[S][N], slope[N];
+  vec u[S][N], ub[S][N], slope[N], m[PAIRS], mt[N];
+  for (auto &x : m) x = all(0.0);
+  for (auto &x : mt) x = all(0.0);
   rates(t, y, p, q, r, slope);
   F.make(t, y, h, p, q, r);
   stages(F, t, y, slope, h, p, q, r, u);
@@ -102,12 +104,15 @@ static inline void restep_pull(const vec t, const vec *y, const vec still, const
     argument(y, u, s, z);
     F.solve_transposed(ub[s]);
     rates_pull(t + all(ALPHA[s]) * h, z, p, q, r, ub[s], g, gp, gq, gr);
-    for (int i = 0; i < N; i++) {
-      w[i] += g[i];
-      for (int j = 0; j < s; j++) ub[j][i] += all(A[s][j]) * g[i] + all(C[s][j]) * per * ub[s][i];
+    add(all(1.0), g, w);
+    add(all(GAMMA[s]) * h, ub[s], mt);
+    for (int j = 0; j < s; j++) {
+      add(all(A[s][j]), g, ub[j]);
+      add(all(C[s][j]) * per, ub[s], ub[j]);
     }
-    rates_bend_pull(t, y, p, q, r, u[s], all(GAMMA[s]) * h, ub[s], w, gp, gq, gr);
+    weigh_pairs(ub[s], u[s], m);
   }
+  rates_bend_pull(t, y, p, q, r, m, mt, w, gp, gq, gr);
 }
 
 // d (of the start) becomes d of the end.
@@ -126,10 +131,8 @@ static inline void restep_push(const vec t, const vec *y, const vec still, const
     argument(d, du, s, dz);
     rates_push(t + all(ALPHA[s]) * h, z, p, q, r, dz, dp, dq, dr, f, du[s]);
     rates_bend_push(t, y, p, q, r, u[s], all(GAMMA[s]) * h, d, dp, dq, dr, bend);
-    for (int i = 0; i < N; i++) {
-      du[s][i] += bend[i];
-      for (int j = 0; j < s; j++) du[s][i] += all(C[s][j]) * per * du[j][i];
-    }
+    add(all(1.0), bend, du[s]);
+    for (int j = 0; j < s; j++) add(all(C[s][j]) * per, du[j], du[s]);
     F.solve(du[s]);
   }
   vec moved_end[N];
