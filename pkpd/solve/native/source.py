@@ -15,6 +15,7 @@ from pkpd.solve.native import linear, stiff
 from pkpd.solve.native.translate import Unsupported, function
 
 METHODS = ("tsit5", "rodas4", "closed_form")
+FEW = 6  # states below which all lanes there are measure better, even where the processor takes them in halves
 STEPS = ("problem.h", "march.h", "sweep.h", "handlers.h")
 
 
@@ -46,7 +47,8 @@ def write(rhs: Rhs, sizes: Sizes, method: str) -> str:
     if not jax.config.jax_enable_x64:
         raise Unsupported("native code computes in float64, and JAX is set to float32")
     closed = method == "closed_form"
-    parts = ["#define PKPD_CLOSED" if closed else "", _text("abi.h"), _text("lanes.h"), _sizes(sizes)]
+    wide = "#define PKPD_WIDE" if closed or sizes.n < FEW else ""
+    parts = [wide, _text("abi.h"), _text("lanes.h"), _sizes(sizes)]
     if closed:
         return "\n".join([*parts, _text("roots.h"), linear.write(rhs, sizes), *map(_text, ("problem.h", *linear.HEADERS, "exports.h"))])
     parts += [_rates(rhs, sizes), _slope(rhs, sizes), _pullback(rhs, sizes)]

@@ -16,7 +16,7 @@ namespace {  // several models are loaded at once: nothing of one may be taken f
 
 #if defined(PKPD_LANES)
 constexpr int W = PKPD_LANES;
-#elif defined(__AVX512F__) && (!(defined(__znver4__) || defined(PKPD_HALVES)) || defined(PKPD_CLOSED))  // steps in halves measure better with four
+#elif defined(__AVX512F__) && (!(defined(__znver4__) || defined(PKPD_HALVES)) || defined(PKPD_WIDE))  // where lanes come in halves, four measure better
 constexpr int W = 8;
 #elif defined(__AVX__)
 constexpr int W = 4;
