@@ -20,7 +20,9 @@ PLAIN: dict[type, Callable[[Any], Any]] = {
 def median(fn: Distribution) -> Any:
     """The median of a prior: by its quantile function, else from 4001 draws with a fixed key."""
     if (plain := PLAIN.get(type(fn))) is not None:
-        return plain(fn)
+        return jnp.broadcast_to(
+            jnp.asarray(plain(fn), float), fn.batch_shape
+        )  # Normal(0, 10) has an integer there, and coordinates take its type
     try:
         return fn.icdf(0.5)
     except (NotImplementedError, ImportError):

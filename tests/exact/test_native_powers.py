@@ -21,8 +21,8 @@ SIZES = np.concatenate(
 )
 
 
-@pytest.fixture(scope="module")
-def powers(tmp_path_factory):
+@pytest.fixture(scope="module", params=(2, 4, 8))
+def powers(request, tmp_path_factory):
     """x -> x to each exponent, then its cube root [1 + exponents, x], by the machine code."""
     traced = tracing.trace(lambda x: [*(x**e for e in EXPONENTS), jax.lax.cbrt(x)], 1)
     count = len(EXPONENTS) + 1
@@ -35,7 +35,7 @@ def powers(tmp_path_factory):
     }}"""
     folder, tool = tmp_path_factory.mktemp("powers"), build.compiler()
     (folder / "all.cc").write_text("\n".join([lanes, body, call]))
-    flags = [*build._PLAIN, *build.target(tool)[0]]
+    flags = [*build._PLAIN, *build.target(tool)[0], f"-DPKPD_LANES={request.param}"]
     subprocess.run([tool, *flags, str(folder / "all.cc"), "-o", str(folder / "all.so")], check=True)
     library = ctypes.CDLL(str(folder / "all.so"))
 
@@ -71,7 +71,10 @@ def test_edges_as_powers_have_them(powers):
         for row, exponent in zip(powers(np.array([0.0, -0.0, np.inf, np.nan, -2.0, -np.inf])), EXPONENTS, strict=False):
             np.testing.assert_array_equal(row[:5], np.array([0.0, 0.0, np.inf, np.nan, -2.0]) ** exponent, err_msg=str(exponent))
             assert np.isnan(row[5])  # the C library gives inf or 0, as if it were an even power: no size of a tumour
-    np.testing.assert_array_equal(powers(np.array([0.0, np.inf, -np.inf, np.nan]))[-1], [0.0, np.inf, -np.inf, np.nan])
+    edges = powers(np.array([0.0, -0.0, np.inf, -np.inf, np.nan]))[-1]
+    np.testing.assert_array_equal(edges, [0.0, -0.0, np.inf, -np.inf, np.nan])
+    np.testing.assert_array_equal(np.signbit(edges[:4]), [False, True, False, True])
+    np.testing.assert_allclose(powers(np.array([np.finfo(float).max]))[-1], np.cbrt(np.finfo(float).max), rtol=4 * ULP)
     np.testing.assert_allclose(powers(np.array([-8.0, 27.0]))[-1], [-2.0, 3.0], rtol=ULP)
 
 

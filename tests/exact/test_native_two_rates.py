@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from pkpd.solve import Events
+from pkpd.solve.closed_form import make_closed_form
 from pkpd.solve.native import build, make_native
+from pkpd.solve.structure import analyse
 from tests.exact.decimals import divided
 
 pytestmark = pytest.mark.skipif(build.why_not() is not None, reason=f"no native code here: {build.why_not()}")
@@ -50,3 +52,37 @@ def test_values_and_slopes_to_twelve_digits(lanes):
             exact = np.array([DOSE * (f - k * at_ka), -DOSE * k * at_ke])
             scale = DOSE * np.array([f + k * at_ka, k * at_ke])
             assert np.all(np.abs(slope[m, :, b] - exact) <= 1e-14 * scale + 1e-300), (k, t, slope[m, :, b], exact)
+
+
+@pytest.mark.parametrize("lanes", [7, 8, 9, 35])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_groups_of_lanes_with_their_own_segments(lanes, threads):
+    """Segments that differ from lane to lane, a covariate, a reset and an infusion: values and every slope are those of XLA's closed form."""
+    rng = np.random.default_rng(lanes)
+    rhs = lambda t, y, p, q, r: [r[0] - p[0] * y[0], p[0] * y[0] - p[1] * q[0] * y[1] + r[1]]  # noqa: E731
+    edges = np.cumsum(np.concatenate([np.zeros((1, lanes)), rng.uniform(0.5, 3.0, (3, lanes))]), 0)
+    jump, rate = np.zeros((3, 2, lanes)), np.zeros((3, 2, lanes))
+    jump[0, 0], jump[2, 1], rate[1, 0] = rng.uniform(1, 5, lanes), 1.0, rng.uniform(0, 2, lanes)
+    reset = np.zeros((3, lanes))
+    reset[2, ::3] = 1.0
+    segment = rng.integers(0, 3, (5, lanes))
+    segment[0] = 1  # one look in the same segment for all
+    start, end = (np.take_along_axis(edges, segment + i, 0) for i in (0, 1))
+    times = start + rng.uniform(0.0, 1.0, (5, lanes)) * (end - start)
+    given = {"edges": edges, "jump": jump, "rate": rate, "y0": rng.uniform(0, 1, (2, lanes)), "p": rng.uniform(0.2, 2, (2, lanes))}
+    given |= {"q": rng.uniform(0.5, 2, (1, 3, lanes)), "times": times}
+    weight = rng.normal(size=(5, 2, lanes))
+
+    def total(solve, x):
+        events = Events(x["edges"], x["jump"], x["rate"], jnp.asarray(reset), jnp.asarray(segment))
+        return jnp.sum(jnp.asarray(weight) * solve(rhs, events, x["y0"], x["p"], x["q"], x["times"]).y)
+
+    native = make_native("closed_form", 1e-8, np.full(2, 1e-10), 16, threads)
+    x = jax.tree.map(jnp.asarray, given)
+    ours, exact = (jax.jit(jax.value_and_grad(lambda x, s=s: total(s, x)))(x) for s in (native, make_closed_form(analyse(rhs, 2, 2, 1))))
+    np.testing.assert_allclose(ours[0], exact[0], rtol=1e-12)
+    for name in given:
+        np.testing.assert_allclose(ours[1][name], exact[1][name], rtol=1e-9, atol=1e-11, err_msg=name)
+    for name in ("edges", "times"):  # asked for alone
+        one = jax.jit(jax.grad(lambda v, name=name: total(native, x | {name: v})))(x[name])
+        np.testing.assert_array_equal(one, ours[1][name])

@@ -104,17 +104,17 @@ static inline vec inverse_root(vec a) {
 static inline vec third(vec size) {
   const mask tiny = (mask)(size < all(2.2250738585072014e-308));
   const vec a = choose(tiny, size * all(18014398509481984.0), size), r = inverse_root(a), square = r * r, root = a * square;
-  const vec better = root - (root * root * root - a) * square * all(1.0 / 3.0), x = choose(tiny, better * all(3.814697265625e-06), better);
+  const vec closer = root - (root * root * root - a) * square * all(1.0 / 3.0), better = choose((mask)(a < all(1e300)), closer, root);
+  const vec x = choose(tiny, better * all(3.814697265625e-06), better);
   return choose((mask)(size > all(0.0)) & (mask)(size < all(INFINITY)), x, size);
 }
 static inline vec inverse_third(vec size) {
   const mask tiny = (mask)(size < all(2.2250738585072014e-308));
   const vec r = inverse_root(choose(tiny, size * all(18014398509481984.0), size)), x = choose(tiny, r * all(262144.0), r);
-  return choose((mask)(size > all(0.0)) & (mask)(size < all(INFINITY)), x, all(1.0) / size);
+  return choose((mask)(size == all(0.0)), all(INFINITY), choose((mask)(size == all(INFINITY)), all(0.0), choose((mask)(size != size), size, x)));
 }
 static inline vec vcbrt(vec x) {
-  const vec root = third(vabs(x));
-  return choose((mask)(x < all(0.0)), -root, root);
+  return (vec)((mask)third(vabs(x)) | ((mask)x & (mask)all(-0.0)));
 }
 // As powers: NaN below zero.
 static inline vec vroot3(vec x) { return choose((mask)(x < all(0.0)), all(NAN), third(vabs(x))); }
