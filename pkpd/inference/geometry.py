@@ -196,6 +196,7 @@ ADAM = optax.scale_by_adam()
 
 @jax.jit
 def _stepped(z: Any, state: Any, grad: Any, held: Any, rate: Any) -> tuple[Any, Any]:
+    """One step of Adam, spreads held."""
     update, state = ADAM.update(jnp.where(held, 0.0, grad), state)
     return z - rate * update, state
 

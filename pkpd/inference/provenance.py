@@ -19,6 +19,9 @@ from pkpd.inference.problem import FitProblem, Sampler
 
 PACKAGES = ("pkpd-jax", "jax", "jaxlib", "numpyro", "blackjax", "diffrax", "optax", "arviz", "numpy", "scipy", "xarray", "pandas")
 
+STREAM = 2
+"""Another number where the same seed makes other draws than before, though nothing else here says so."""
+
 
 def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, Any]:
     """A JSON-ready record of everything that made the draws what they are."""
@@ -66,10 +69,6 @@ def facts(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, Any]:
 def state_facts() -> dict[str, Any]:
     """What an unfinished fit keeps of draws and chains: one that kept other things cannot go on."""
     return {"kept of a draw": list(Info._fields), "kept of a chain": list(Walk._fields), "arrow from": LARGE, "stream": STREAM}
-
-
-STREAM = 2
-"""Another number where the same seed makes other draws than before, though nothing else here says so."""
 
 
 def _instructions() -> list[str]:

@@ -41,7 +41,7 @@ def solved(p):
 
 
 @pytest.mark.parametrize("lanes", [3, 8, 13, 14])
-def test_values_and_slopes_to_twelve_digits(lanes):
+def test_values_and_slopes_to_rounding(lanes):
     """y2 = D ka f[-ke, -ka], f(x) = exp(t x). A quotient past the switch at a gap of 1/t loses a bit, and the mixed slope takes two."""
     ka = KE + np.array(GAPS[-lanes:]) * np.where(np.array(GAPS[-lanes:]) < 0, KE, 1.0)
     y, slope = solved(jnp.asarray(np.stack([ka, np.full(lanes, KE)])))

@@ -42,15 +42,17 @@ def write(rhs: Rhs, field: Any, sizes: Any, given: str) -> str:
     return "\n".join([f"constexpr int ENTRIES = {len(places)};", *derivatives, *_elimination(order, places)])
 
 
+def _slope(field: Any, x: Any, place: int) -> list[Any]:
+    """The derivative of every rate in argument `place`."""
+    return jax.jvp(lambda v: field(*x[:place], v, *x[place + 1 :]), (x[place],), (1.0,))[1]
+
+
 def _matrix(field: Any, s: Any, given: str, pattern: np.ndarray, places: dict[tuple[int, int], str]) -> str:
     """w = diagonal I - J where anything stands after elimination, ft = df/dt."""
 
     def columns(*x: Any) -> list[Any]:
-        def slope(place: int) -> list[Any]:
-            return jax.jvp(lambda v: field(*x[:place], v, *x[place + 1 :]), (x[place],), (1.0,))[1]
-
-        found, diagonal = [slope(1 + j) for j in range(s.n)], x[s.inputs]
-        return [(diagonal if i == j else 0.0) - found[j][i] if pattern[i, j] else 0.0 for i, j in places] + slope(0)
+        found, diagonal = [_slope(field, x, 1 + j) for j in range(s.n)], x[s.inputs]
+        return [(diagonal if i == j else 0.0) - found[j][i] if pattern[i, j] else 0.0 for i, j in places] + _slope(field, x, 0)
 
     made = [*places.values(), *(f"ft[{i}]" for i in range(s.n))]
     names = [*s.names("t", "y", "p", "q", "r"), "diagonal"]
@@ -100,9 +102,9 @@ def _bend_pull(field: Any, s: Any, given: str, pattern: np.ndarray) -> str:
     pairs = [(int(i), int(j)) for i, j in np.argwhere(pattern)]
 
     def weighed(x: Any, m: Any, mt: Any) -> Any:
-        slopes = {j: jax.jvp(lambda v, j=j: field(*x[: 1 + j], v, *x[2 + j :]), (x[1 + j],), (1.0,))[1] for j in {j for _, j in pairs}}
-        of_time = jax.jvp(lambda t: field(t, *x[1:]), (x[0],), (1.0,))[1]
-        return sum((m[e] * slopes[j][i] for e, (i, j) in enumerate(pairs)), sum(w * f for w, f in zip(mt, of_time, strict=True)))
+        found = [_slope(field, x, 1 + j) for j in range(s.n)]
+        of_time = sum(w * f for w, f in zip(mt, _slope(field, x, 0), strict=True))
+        return sum((m[e] * found[j][i] for e, (i, j) in enumerate(pairs)), of_time)
 
     def pulled(*x: Any) -> list[Any]:
         at, m, mt = x[: s.inputs], x[s.inputs : s.inputs + len(pairs)], x[s.inputs + len(pairs) :]

@@ -1,6 +1,7 @@
 """Lines of C++ over SIMD lanes: one `vec` a value, one `mask` a truth value; products, sums and powers.
 
-Nothing is simplified that could change a NaN, an infinity or the sign of zero: only x * 1, x / 1 and x * -1 are, and powers of a third.
+Nothing is simplified that could change a NaN, an infinity or the sign of zero: only x * 1, x / 1 and x * -1 are. Powers of a
+third go by a cube root, which alone differs at minus infinity: NaN, as below zero everywhere.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def literal(x: Any) -> str:
 
 
 def binary(writer: Writer, name: str, x: Any, y: Any) -> Any:
+    """What a primitive of two arguments becomes."""
     for a, b in ((x, y), (y, x)):
         if name == "mul" and not isinstance(a, Value) and abs(a) == 1.0:
             return b if a > 0 else (writer.new(f"-{b.name}") if isinstance(b, Value) else -b)
