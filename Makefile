@@ -36,7 +36,8 @@ format: .venv/ready
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
-docs: .venv/ready-docs
+docs: .venv/ready-docs  # the cache of executed pages knows their text, not the tables they read: newer tables, no cache
+	@if find docs/validation -name '*.csv' -newer docs/_build/.jupyter_cache/global.db 2>/dev/null | grep -q .; then rm -rf docs/_build/.jupyter_cache; fi
 	$(SETTINGS) $(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs: open docs/_build/html/index.html"
 
