@@ -35,6 +35,16 @@ Kernel = Annotated[
 ]
 
 
+TargetAccept = Annotated[
+    float | None,
+    typer.Option(
+        "--target-accept",
+        help="Acceptance that the step is tuned to, instead of the problem's own; nearer to 1 for fewer divergences.",
+        show_default=False,
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the line said about a fit; None where it said nothing."""
@@ -47,9 +57,10 @@ class Settings:
     warmup: int | None = None
     quality: str | None = None
     kernel: str | None = None
+    target_accept: float | None = None
 
     @property
     def sampler(self) -> dict[str, Any]:
         """The sampler's fields that the line changes."""
-        given = {"chains": self.chains, "draws": self.draws, "warmup": self.warmup, "quality": self.quality, "kernel": self.kernel}
-        return {name: value for name, value in given.items() if value is not None}
+        names = ("chains", "draws", "warmup", "quality", "kernel", "target_accept")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}

@@ -11,7 +11,7 @@ import typer
 
 from pkpd.cli.fitfile import build_problem
 from pkpd.cli.guard import guarded
-from pkpd.cli.options import Chains, DrawsEach, Kernel, Out, Quality, Quick, Seed, Settings, Warmup
+from pkpd.cli.options import Chains, DrawsEach, Kernel, Out, Quality, Quick, Seed, Settings, TargetAccept, Warmup
 from pkpd.cli.session import fit_and_write
 
 
@@ -36,10 +36,11 @@ def run(problem: Callable[[bool], Any], argv: Sequence[str] | None = None) -> No
         warmup: Warmup = None,
         quality: Quality = None,
         kernel: Kernel = None,
+        target_accept: TargetAccept = None,
         debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
     ) -> None:
         """Fit the problem of this file; the options are those of 'pkpd fit'."""
-        settings = Settings(quick, out, seed, chains, draws, warmup, quality, kernel)
+        settings = Settings(quick, out, seed, chains, draws, warmup, quality, kernel, target_accept)
         raise typer.Exit(fit_and_write(build_problem(problem, quick), settings))
 
     code = guarded(app, sys.argv[1:] if argv is None else argv, Path(sys.argv[0]).name)

@@ -33,6 +33,7 @@ from pkpd.inference.report_facts import report_facts
 from pkpd.inference.reweigh import DRAWS, reweigh
 from pkpd.inference.sample import Draws
 from pkpd.inference.space import Space
+from pkpd.inference.starts import warned as other_modes
 from pkpd.inference.verdict import ESS, judge, summarise
 from pkpd.noise import endpoint_of
 from pkpd.population.shrink import KEPT
@@ -72,7 +73,7 @@ def assemble(
     constant = _constant(problem)
     failed = failed_solves(groups["posterior_predictive"], constant["subject"].to_numpy())
     hidden = unseen_in(posterior, groups["prior"], problem.population.estimated, summary)
-    more = (*warned, *failed.warned)
+    more = (*warned, *failed.warned, *other_modes(geometry.modes))
     if approximation is None:
         where = located(posterior, stats["diverging"], problem.population_sites)
         enough = FINAL_ESS if sampler.quality == "final" else ESS

@@ -19,7 +19,7 @@ from pkpd.inference.calibrate_limits import Simulated
 from pkpd.inference.centring import chosen
 from pkpd.inference.geometry import raw_site
 from pkpd.inference.nuts import CHUNK
-from pkpd.inference.problem import FitProblem
+from pkpd.inference.problem import ACCEPTANCE, FitProblem
 from pkpd.inference.sample import KINDS
 from pkpd.inference.space import Space
 from pkpd.noise import Measurement
@@ -53,7 +53,7 @@ class Replicates:
 
     @property
     def acceptance(self) -> float:
-        return self.target_accept if self.target_accept is not None else {"nuts": 0.9, "hmc": 0.8}[self.kernel]
+        return self.target_accept if self.target_accept is not None else ACCEPTANCE[self.kernel]
 
     def as_dict(self) -> dict[str, Any]:
         """As a folder keeps it; without the kernel where it is NUTS, as folders of before."""

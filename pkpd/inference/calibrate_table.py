@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 from pkpd.errors import FitError
 from pkpd.inference.checkpoint import differences
 from pkpd.inference.problem import FitProblem
+from pkpd.population.table import prior_table
 
 RANKS, FACTS = "ranks.csv", "facts.json"
 
@@ -25,10 +27,20 @@ def facts(problem: FitProblem, posterior: FitProblem, settings: Mapping[str, Any
         "model": problem.model.digest,
         "data": problem.cohort.sha256,
         "rows": len(problem.rows.dv),
-        "solver": problem.predictor.chosen.name,
+        "solver": {"chosen": problem.predictor.chosen.name, **asdict(problem.solver)},
+        "population": _told(problem),
         "priors": {s: problem.prior_text(s) for s in problem.population_sites},
         "residual errors": {o: problem.observations[o].equation for o in problem.observed_names},
         **({} if posterior is problem else {"sampled": {s: posterior.prior_text(s) for s in posterior.population_sites}}),
+    }
+
+
+def _told(problem: FitProblem) -> dict[str, str]:
+    """Every parameter in words: priors, spreads and effects, and what is held fixed or tied, which no list of priors holds."""
+    table = prior_table(problem).drop(columns="source")
+    return {
+        line["name"]: "; ".join(x for x in (line["scale"], line["prior"], line["between"], line["effects"]) if x)
+        for line in table.to_dict("records")
     }
 
 

@@ -11,12 +11,18 @@ from typing import Any
 import jax
 import numpy as np
 
+from pkpd.errors import FitError
 from pkpd.inference.checkpoint import EVERY, Checkpoint
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.nuts import CHUNK, Info
 from pkpd.inference.problem import Sampler
 
 INTERRUPTED = "Interrupted: finishing the current chunk and keeping the draws made so far."
+HALVED = 12
+NO_PLACE = (
+    "A chain found no place to begin: around the mode, however near, the density or its slope is not finite. Look at pkpd.prior_check and the solver "
+    "(a finer one, or another method), or bound the parameters that make the equations fail."
+)
 
 
 @dataclass(eq=False)
@@ -68,7 +74,7 @@ class Chain:
     def start(self, number: int, begin: Callable, key: Any, device: Any) -> tuple[int, Any, Done]:
         """Chunks done, the walk there, and its draws."""
         start, walk_key = jax.random.split(jax.device_put(key, device))
-        walk = begin(walk_key, 0.5 * jax.random.normal(start, (self.kernel.size,)))
+        walk = begun(begin, walk_key, 0.5 * jax.random.normal(start, (self.kernel.size,)))
         kept = self.checkpoint.chain(number) if self.checkpoint is not None else None
         if kept is None:
             return 0, walk, Done()
@@ -92,6 +98,16 @@ class Chain:
             self.bar.update(CHUNK)
             self.bar.told(adapt, info)
         return walk, info
+
+
+def begun(begin: Callable, key: Any, u: Any) -> Any:
+    """The walk that begins at u, or half way to the middle again and again where there is no density: a chain that begins without one never moves."""
+    for _ in range(HALVED):
+        walk = begin(key, u)
+        if all(np.all(np.isfinite(x)) for x in (walk.state.logdensity, walk.state.logdensity_grad)):
+            return walk
+        u = 0.5 * u
+    raise FitError(NO_PLACE)
 
 
 def warmup_windows(warmup: int) -> list[tuple[int, bool]]:

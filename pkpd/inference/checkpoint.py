@@ -81,10 +81,11 @@ class Checkpoint:
             float(found["potential"]),
             _one_or(Blocks, found, "information"),
             str(found.get("place", Geometry.place)),  # checkpoints of before have none
+            str(found.get("modes", "")),
         )
 
     def keep_geometry(self, geometry: Geometry, name: str = GEOMETRY) -> None:
-        values = {k: np.asarray(getattr(geometry, k)) for k in ("mode", "potential", "place")}
+        values = {k: np.asarray(getattr(geometry, k)) for k in ("mode", "potential", "place", "modes")}
         for k in ("factor", "information"):
             part = getattr(geometry, k)
             values |= {f"{k}:{n}": np.asarray(v) for n, v in part._asdict().items()} if isinstance(part, tuple) else {k: np.asarray(part)}

@@ -41,29 +41,35 @@ class Geometry:
     potential: float
     information: Any
     place: str = "the mode with spreads held"
+    modes: str = ""
+    """What other starts found beside it, in words; empty where there is one mode, or where there was one start."""
 
 
-def find_geometry(space: Space, report: Report) -> Geometry:
-    """Mode (spreads held), weights, and metric; weights named by the user are kept, the rest come from the information at the mode."""
+def find_geometry(space: Space, report: Report, mode: tuple[Any, float] | None = None) -> Geometry:
+    """Mode (spreads held), weights, and metric; weights named by the user are kept, the rest come from the information at the mode.
+
+    The mode is looked for from typical values, unless it is given: z with all effects centred, and -log density there.
+    """
     tools = _Tools.of(space)
     weights = space.full_weights
-    z, value = _descend(tools, space.start(weights), weights, report)
+    z, value = descend(tools, space.start(weights), weights, report) if mode is None else mode
     own = _weights(space, tools, z, weights)
     z = recentred(space, z, weights, own)
     z, value = _newton(tools, z, float(tools.value_grad(z, own)[0]), own, 4)
-    return _there(tools, z, value, own)
+    return there(tools, z, value, own)
 
 
 def geometry_at(space: Space, z: Any, weights: Mapping[str, Any], place: str) -> Geometry | None:
     """The metric at a point that is not looked for; None where the density or the information there is not finite."""
     tools = _Tools.of(space)
     try:
-        return replace(_there(tools, z, float(tools.value_grad(z, weights)[0]), dict(weights)), place=place)
+        return replace(there(tools, z, float(tools.value_grad(z, weights)[0]), dict(weights)), place=place)
     except FitError:
         return None
 
 
-def _there(tools: _Tools, z: Any, value: float, weights: dict[str, Any]) -> Geometry:
+def there(tools: _Tools, z: Any, value: float, weights: dict[str, Any]) -> Geometry:
+    """The metric at a point. Raises `FitError` where there is none."""
     info = tools.information(z, weights)
     factor = tools.factor(info) if all(np.all(np.isfinite(x)) for x in jax.tree.leaves(info)) else None
     if factor is None or not (np.isfinite(value) and all(np.all(np.isfinite(x)) for x in jax.tree.leaves(factor))):
@@ -171,7 +177,7 @@ def _columns(function: Callable, z: Any, directions: np.ndarray) -> tuple[Any, A
     return function(z), jax.tree.map(lambda x: x[:d], tangents)
 
 
-def _descend(tools: _Tools, z: Any, weights: Mapping[str, Any], report: Report) -> tuple[Any, float]:
+def descend(tools: _Tools, z: Any, weights: Mapping[str, Any], report: Report) -> tuple[Any, float]:
     """A few hundred Adam steps from typical values, then Gauss-Newton; spreads held."""
     value, grad = tools.value_grad(z, weights)
     if not np.isfinite(value):

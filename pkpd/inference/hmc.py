@@ -76,21 +76,26 @@ def build(log_density: Callable, target_accept: float, max_depth: int, common: i
 
 
 def _trajectory(value_grad: Callable, state: State, r: Any, step: Any, most: int, chance: Chance) -> tuple[State, Any, Any, Any, Any]:
-    """The next state, its energy, the steps taken, the error of the energy at the end, whether no density is there; r is the root R, covariance R R'."""
+    """The next state, its energy, the steps taken, the error of the energy at the end, whether it met no density before it diverged.
+
+    r is the root R, covariance R R'. A fall of the log density by more than the first energy and `TOO_FAR` is a divergence, whatever comes after it.
+    """
     momentum = chance.momentum
     n = jnp.clip(jnp.ceil(2.0 * LENGTH * chance.length / step), 1, most).astype(int)
+    before = 0.5 * momentum @ momentum - state.logdensity
 
-    def leap(_: Any, at: tuple[State, Any, Any]) -> tuple[State, Any, Any]:
-        now, p, force = at
+    def leap(_: Any, at: tuple[State, Any, Any, Any]) -> tuple[State, Any, Any, Any]:
+        now, p, force, fallen = at
         p = p + 0.5 * step * force
         u = now.position + step * times(r, p)
         there = State(u, *value_grad(u))
         force = transposed(r, there.logdensity_grad)
-        return there, p + 0.5 * step * force, force
+        return there, p + 0.5 * step * force, force, fallen | (-there.logdensity > before + TOO_FAR)
 
-    end, last, _ = jax.lax.fori_loop(0, n, leap, (state, momentum, transposed(r, state.logdensity_grad)))
-    before, after = 0.5 * momentum @ momentum - state.logdensity, 0.5 * last @ last - end.logdensity
+    begin = state, momentum, transposed(r, state.logdensity_grad), jnp.array(False)
+    end, last, _, fallen = jax.lax.fori_loop(0, n, leap, begin)
+    after = 0.5 * last @ last - end.logdensity
     error = jnp.nan_to_num(after - before, nan=jnp.inf, posinf=jnp.inf)  # no density there: refused, and diverged
     taken = -jnp.log(chance.accept) > error
     state = jax.tree.map(lambda new, old: jnp.where(taken, new, old), end, state)
-    return state, jnp.where(taken, after, before), n, error, ~jnp.isfinite(end.logdensity)
+    return state, jnp.where(taken, after, before), n, error, ~(jnp.isfinite(end.logdensity) | fallen)

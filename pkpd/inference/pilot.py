@@ -43,7 +43,7 @@ def run_pilot(
         return geometry
     told = f"{draws.z.shape[0]} x {draws.z.shape[1]} draws, {int(draws.stats['diverging'].sum())} diverged"
     report(f"pilot: {told}; -log density {found.potential:.2f}")
-    return replace(found, place=f"{found.place} ({told})")
+    return replace(found, place=f"{found.place} ({told})", modes=geometry.modes)
 
 
 PILOT = 1_000_003

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,15 +30,20 @@ from pkpd.solve import Solver
 
 KERNELS = {"nuts": "NUTS", "hmc": "HMC (trajectories of random length)"}
 """What a chain may walk by, and its name in reports."""
+ACCEPTANCE = {"nuts": 0.9, "hmc": 0.8}
+"""The acceptance a step is tuned to where none is given."""
 
 
 @dataclass(frozen=True)
 class Sampler:
     """How to sample: chains, draws and warm-up draws of each, target acceptance, and the largest tree depth; the kernel, and the rung of the ladder.
 
-    `kernel` is "nuts", or "hmc" with trajectories of random length and no tree (at most 2^max_tree_depth - 1 steps each).
+    `kernel` is "nuts", or "hmc" with trajectories of random length and no tree (at most 2^max_tree_depth - 1 steps each). `target_accept` None stands for
+    0.9 with NUTS and 0.8 with HMC; `acceptance` is the number it comes to.
 
     `together` walks all chains in one program, as an accelerator wants it; None stands for that on an accelerator, and for a thread a chain on a CPU.
+
+    `starts` is the number of places that the mode is looked for from: typical values, and draws of the prior; one where the warm-up has fewer than 200 draws.
 
     `quality` "draft" is an approximation in place of NUTS (`laplace`), "standard" these settings as they are, "final" a finer solver, longer chains, and more
     draws until 1000 are effective.
@@ -50,23 +55,35 @@ class Sampler:
     chains: int = 4
     draws: int = 1000
     warmup: int = 1000
-    target_accept: float = 0.9
+    target_accept: float | None = None
     max_tree_depth: int = 8
     quality: str = "standard"
     kernel: str = "nuts"
     together: Any = None
+    starts: int = 4
 
     def __post_init__(self) -> None:
         checked_quality(self.quality)
         if self.kernel not in KERNELS:
             raise FitError(f"Sampler(kernel={self.kernel!r}) is not known. {choices(str(self.kernel), KERNELS)}")
-        for name in ("chains", "draws", "warmup", "max_tree_depth"):
+        for name in ("chains", "draws", "warmup", "max_tree_depth", "starts"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise FitError(f"Sampler({name}={getattr(self, name)!r}): a whole number of at least 1 is needed.")
         if self.together not in (None, True, False):
             raise FitError(f"Sampler(together={self.together!r}): True, False or None is needed.")
-        if not 0 < self.target_accept < 1:
+        if not 0 < self.acceptance < 1:
             raise FitError(f"Sampler(target_accept={self.target_accept}): a number between 0 and 1 is needed.")
+
+    @property
+    def acceptance(self) -> float:
+        """The acceptance that the step is tuned to."""
+        return ACCEPTANCE[self.kernel] if self.target_accept is None else self.target_accept
+
+
+def changed(sampler: Sampler, changes: Mapping[str, Any]) -> Sampler:
+    """The sampler with other fields; another kernel takes its own usual acceptance unless one is given: what was tuned for NUTS wastes gradients of HMC."""
+    other = changes.get("kernel", sampler.kernel) != sampler.kernel
+    return replace(sampler, **(({"target_accept": None} if other else {}) | dict(changes)))
 
 
 @dataclass(frozen=True, eq=False)

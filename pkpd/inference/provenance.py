@@ -40,8 +40,9 @@ def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, An
 
 def _told(sampler: Sampler) -> dict[str, Any]:
     """Its fields; those that came later only where they are not the usual ones, so that unfinished fits of before them go on."""
-    usual = {"quality": "standard", "kernel": "nuts", "together": None}
-    return {k: v for k, v in asdict(sampler).items() if k not in usual or usual[k] != v}
+    usual = {"quality": "standard", "kernel": "nuts", "together": None, "starts": 4}
+    told = asdict(sampler) | {"target_accept": sampler.acceptance}
+    return {k: v for k, v in told.items() if k not in usual or usual[k] != v}
 
 
 def versions() -> dict[str, Any]:

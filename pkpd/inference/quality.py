@@ -48,7 +48,8 @@ def raised(sampler: Any) -> Any:
         raise FitError(
             "quality='final' with chains=1: a single chain has nothing to be compared with. Ask for at least 2 chains (4 are usual)."
         )
-    return replace(sampler, **{name: max(getattr(sampler, name), least) for name, least in FINAL.items()})
+    now = {name: getattr(sampler, name) for name in FINAL} | {"target_accept": sampler.acceptance}
+    return replace(sampler, **{name: max(now[name], least) for name, least in FINAL.items()})
 
 
 def finer(solver: Solver) -> Solver:

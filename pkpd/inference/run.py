@@ -15,16 +15,17 @@ from pkpd.inference.centring import in_words
 from pkpd.inference.certificate import SolverCheck
 from pkpd.inference.checkpoint import PILOTED, Checkpoint
 from pkpd.inference.fit import Fit
-from pkpd.inference.geometry import Geometry, find_geometry
+from pkpd.inference.geometry import Geometry
 from pkpd.inference.joint import settle
 from pkpd.inference.kept_geometry import kept_geometry
-from pkpd.inference.pilot import parts, run_pilot
+from pkpd.inference.pilot import LEAST, parts, run_pilot
 from pkpd.inference.prior_check import checked_prior, tell
-from pkpd.inference.problem import FitProblem, Sampler
+from pkpd.inference.problem import FitProblem, Sampler, changed
 from pkpd.inference.provenance import facts
 from pkpd.inference.quality import MEANING, finer, raised, until_enough, worst
 from pkpd.inference.sample import Draws, Kernel, run_nuts
 from pkpd.inference.space import Space
+from pkpd.inference.starts import best_geometry
 from pkpd.solve.choose import waiting
 
 log = logging.getLogger("pkpd")
@@ -61,7 +62,7 @@ def sample(
         )
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise FitError(f"sample(..., seed={seed!r}): a whole number is needed; it is stored with the fit and repeats it.")
-    settings = replace(sampler or problem.sampler, **changes)
+    settings = changed(sampler or problem.sampler, changes)
     if problem.solver.devices > 1 and settings.together is False:
         raise FitError(
             f"Solver(devices={problem.solver.devices}) shares the subjects of a solve among devices, and all chains then walk in one program: "
@@ -82,9 +83,10 @@ def sample(
     pilot, rest = parts(problem, settings)
     found_in = {"coordinates": "pilot"} if pilot else {}
     kept = Checkpoint(checkpoint, facts(problem, settings, seed) | found_in) if checkpoint is not None else None
-    geometry = kept_geometry(space, kept, lambda: find_geometry(space, log.info))
+    starts = settings.starts if settings.warmup >= LEAST else 1
+    geometry = kept_geometry(space, kept, lambda: best_geometry(space, log.info, starts, seed))
     if problem.summaries:
-        space, geometry = settle(space, geometry, find_geometry, log.info)
+        space, geometry = settle(space, geometry, lambda s, report: best_geometry(s, report, starts, seed), log.info)
         problem = space.problem
     kernel = Kernel(space, settings)
     if pilot is not None:

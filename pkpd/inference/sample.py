@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -50,7 +50,7 @@ class Kernel:
     def __init__(self, space: Any, sampler: Sampler):
         def built(frame: Frame) -> tuple[Callable, Callable, Callable]:
             log_density = lambda u: -space.potential(frame.mode + frame.factor @ u, frame.weights)  # noqa: E731
-            return kind.build(log_density, sampler.target_accept, sampler.max_tree_depth, common)
+            return kind.build(log_density, sampler.acceptance, sampler.max_tree_depth, common)
 
         kind, common = KINDS[sampler.kernel], split_at(space)
         self.space, self.size, self.refresh = space, space.size, jax.jit(kind.refresh)
@@ -134,15 +134,39 @@ class _Bar(tqdm):
 
 
 def _gather(chains: list[Done], geometry: Geometry, sampler: Sampler, stopped: bool, checkpoint: Checkpoint | None) -> Draws:
-    """Cut all chains to the shortest (they differ only after an interruption)."""
-    if not all(c.rows for c in chains):
+    """Chains of one length. They differ only after an interruption: then those, cut to the shortest of them, that keep most draws."""
+    lengths = [sum(len(x[0]) for x in c.rows) for c in chains]
+    kept = longest(lengths)
+    if not kept:
         raise no_draws_yet(checkpoint)
-    columns = [[np.concatenate(x)[: sampler.draws] for x in zip(*c.rows, strict=True)] for c in chains]
-    n = min(len(c[0]) for c in columns)
-    u, *stats = (np.stack([c[i][:n] for c in columns]) for i in range(len(FIELDS) + 1))
+    if len(kept) < len(chains):
+        log.warning("%s", left_out(lengths, kept))
+    chains = [chains[i] for i in kept]
+    n = min(min(lengths[i] for i in kept), sampler.draws)
+    columns = [[np.concatenate(x)[:n] for x in zip(*c.rows, strict=True)] for c in chains]
+    u, *stats = (np.stack([c[i] for c in columns]) for i in range(len(FIELDS) + 1))
     z = positions(geometry.mode, geometry.factor, u)
     step, divergent = np.array([c.step for c in chains]), sum(c.divergent for c in chains)
     return Draws(z, dict(zip(FIELDS, stats, strict=True)), step, divergent, stopped, sampler.kernel)
+
+
+def longest(lengths: Sequence[int]) -> list[int]:
+    """Which chains to keep of these lengths so that most draws are left when all are cut to the shortest kept; none where nothing was drawn.
+
+    >>> longest([1000, 1000, 25, 0])
+    [0, 1]
+    >>> longest([300, 275, 300, 250])
+    [0, 1, 2, 3]
+    """
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    best = max(range(1, len(order) + 1), key=lambda k: (k * lengths[order[k - 1]], k))
+    return sorted(order[:best]) if lengths[order[0]] else []
+
+
+def left_out(lengths: Sequence[int], kept: Sequence[int]) -> str:
+    """Which chains an interruption leaves out of the result, in words."""
+    lost = [f"chain {i + 1} ({n} draws)" for i, n in enumerate(lengths) if i not in kept]
+    return f"Left out of the result, since they had hardly begun: {', '.join(lost)}. All chains have one length; those kept are cut to the shortest of them."
 
 
 def no_draws_yet(checkpoint: Checkpoint | None) -> FitError:

@@ -16,6 +16,11 @@ from pkpd.inference.identified import Direction, cures
 RHAT, ESS, EBFMI = 1.01, 400.0, 0.3
 DIVERGENT, TOO_DIVERGENT = 0.001, 0.01  # above the first a warning in the headline, above the second no convergence
 SATURATED = 0.01
+CURE = "Divergences: raise target_accept (--target-accept), or give the weakly informed spreads (omega) tighter priors."
+NO_DENSITY = (
+    "No density: mostly the equations could not be solved there. Raise max_steps or try another method in Solver(...), or bound the parameters that make "
+    "them fail; failed solves of each subject stand in the report."
+)
 DISAGREE = "The chains disagree: run longer (--draws), and look at the trace plots of these parameters for separate modes."
 MODES = "More draws will not join them: say which is meant by a prior or an order of the parameters (for a flip-flop pair, ka > CL / V)."
 
@@ -64,6 +69,7 @@ def judge(
 ) -> Verdict:
     """Converged when R-hat <= 1.01 and bulk and tail ESS >= 400 for every population parameter, at most 1 % divergent, E-BFMI >= 0.3.
 
+    Draws that ended where there is no density, as where the equations cannot be solved, are counted apart from the divergent ones, by the same limits.
     More than 0.1 % of divergent draws, more than 1 % of draws at the largest tree depth, and a solver whose error reaches the estimates (`check`), are
     warnings: they do not fail the fit, and stand in the headline; so are `more`: each in few words, in full, and what to do. `unseen`, directions that the
     data do not inform, do not fail it either, and the headline says NOT IDENTIFIED. `where` says where divergent draws lie, `modes` which
@@ -71,12 +77,12 @@ def judge(
     """
     reasons, steps = _mixing(summary, stats, modes, enough)
     wide, divergences = _trees(stats), _divergences(stats, where)
-    warnings = [] if divergences is None or divergences[0] else [divergences[1:]]
-    reasons += [divergences[2]] if divergences is not None and divergences[0] else []
+    warnings = [told[1:] for told in divergences if not told[0]]
+    reasons += [told[2] for told in divergences if told[0]]
     if check is not None and check.status == "warning":
         warnings.append((f"the solver is not certified ({check.brief})", f"Solver not certified: {check.found}.", check.advice))
     warnings += [*wide, *more]
-    steps += [divergences[3]] if divergences is not None and divergences[0] else []
+    steps += [told[3] for told in divergences if told[0]]
     steps += [step for _, _, step in warnings]
     if stopped:
         reasons.append("The run was interrupted before all draws were made.")
@@ -108,15 +114,23 @@ def _mixing(summary: pd.DataFrame, stats: xr.Dataset, modes: str, enough: float)
     return reasons + _energy(stats), steps
 
 
-def _divergences(stats: xr.Dataset, where: Sequence[str]) -> tuple[bool, str, str, str] | None:
-    """Whether they fail the fit, in few words, in full with where they lie, and what to do; None where there are (almost) none."""
-    rate = float(stats["diverging"].mean())
-    if not rate > DIVERGENT:
-        return None
-    limits = f"more than {100 * DIVERGENT:.1f} % is a warning, more than {100 * TOO_DIVERGENT:.0f} % fails."
-    told = " ".join((f"{_divergent(stats)}; {limits}", *where))
-    cure = "Divergences: raise target_accept, or give the weakly informed spreads (omega) tighter priors."
-    return rate > TOO_DIVERGENT, _divergent(stats), told, cure
+def _divergences(stats: xr.Dataset, where: Sequence[str]) -> list[tuple[bool, str, str, str]]:
+    """Of divergent draws, and apart from them of draws that met no density: whether they fail the fit, in few words, in full, and what to do.
+
+    Each only where there are more than almost none. `where` goes with the larger of the two: it tells where all of them lie.
+    """
+    flags = stats["diverging"]
+    failed = (stats["failed_solve"] & flags) if "failed_solve" in stats else xr.zeros_like(flags)
+    found = []
+    for word, which, cure in (("diverged", flags & ~failed, CURE), ("met a place without a density", failed, NO_DENSITY)):
+        rate, n = float(which.mean()), int(which.sum())
+        if not rate > DIVERGENT:
+            continue
+        brief = f"{n} of {flags.size} draws {word} ({100 * rate:.2f} %)"
+        lies = where if n >= int(flags.sum()) - n else ()
+        told = " ".join((f"{brief}; more than {100 * DIVERGENT:.1f} % is a warning, more than {100 * TOO_DIVERGENT:.0f} % fails.", *lies))
+        found.append((rate > TOO_DIVERGENT, brief, told, cure))
+    return found
 
 
 def _trees(stats: xr.Dataset) -> list[tuple[str, str, str]]:
@@ -132,12 +146,6 @@ def _trees(stats: xr.Dataset) -> list[tuple[str, str, str]]:
     told = f"{brief} (depth {int(depth)}, {2 ** int(depth) - 1} steps): they went less far than they should; more than {100 * SATURATED:.0f} % is a warning."
     step = f"{word}: raise max_tree_depth to {int(depth) + 1}; where most draws stop there, look for what is not identified."
     return [(brief, told, step)]
-
-
-def _divergent(stats: xr.Dataset) -> str:
-    flags, failed = stats["diverging"], int(stats["failed_solve"].sum()) if "failed_solve" in stats else 0
-    apart = f", {failed} of them where there is no density, as where the equations cannot be solved" if failed else ""
-    return f"{int(flags.sum())} of {flags.size} draws diverged ({100 * float(flags.mean()):.2f} %){apart}"
 
 
 def _energy(stats: xr.Dataset) -> list[str]:

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pkpd import sample
+from pkpd import FitError, Sampler, sample
 from pkpd.inference import chain, checkpoint
 from pkpd.inference.checkpoint import Checkpoint, differences
 from pkpd.inference.geometry import Geometry
 from pkpd.inference.kept_geometry import changed
 from pkpd.inference.provenance import facts, state_facts
-from pkpd.inference.sample import no_draws_yet
+from pkpd.inference.sample import FIELDS, _gather, no_draws_yet
 from pkpd.inference.space import Space
 from tests import small
 
@@ -145,3 +145,20 @@ def test_kill_9_then_the_same_command(tmp_path):
     one, two = (xr.open_datatree(tmp_path / n / "fit.nc", engine="h5netcdf")["posterior"].load() for n in ("whole", "cut"))
     for name in one.data_vars:
         np.testing.assert_array_equal(one[name], two[name])
+
+
+def test_an_interruption_keeps_the_chains_that_are_done(caplog):
+    """Two threads and four chains: the third has 25 draws and the fourth none when Ctrl-C comes; the first two lose nothing."""
+
+    def done(n: int) -> chain.Done:
+        rows = [[np.full((n, 3), float(n)), *(np.zeros(n) for _ in FIELDS)]] if n else []
+        return chain.Done(rows, 0.3, 0)
+
+    place = Geometry(np.zeros(3), np.eye(3), {}, 0.0, None)
+    settings = Sampler(draws=100, warmup=50)
+    kept = _gather([done(100), done(100), done(25), done(0)], place, settings, True, None)
+    assert kept.z.shape == (2, 100, 3) and kept.step_size.shape == (2,) and kept.stopped
+    assert "Left out of the result, since they had hardly begun: chain 3 (25 draws), chain 4 (0 draws)." in caplog.text
+    assert _gather([done(100), done(75)], place, settings, True, None).z.shape == (2, 75, 3)
+    with pytest.raises(FitError, match="Interrupted before the warm-up ended: there are no draws yet"):
+        _gather([done(0), done(0)], place, settings, True, None)

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pkpd import Calibration, FitError, calibrate, load_calibration, read_cohort
+from pkpd import Calibration, FitError, Solver, calibrate, fixed, load_calibration, read_cohort
 from pkpd.inference.calibrate_limits import limits
 from pkpd.inference.calibrate_program import Replicates
-from pkpd.inference.calibrate_table import RankTable, read_ranks
+from pkpd.inference.calibrate_table import RankTable, facts, read_ranks
 from pkpd.models.classic import one_compartment_iv
 from pkpd.plots import plot_calibration, png_bytes
 from tests import small
@@ -125,3 +125,20 @@ def test_the_figure_has_a_panel_a_quantity_and_says_what_is_wrong():
 def test_the_facts_are_json(tmp_path):
     RankTable(tmp_path / "a", {"name": "a", "settings": {"ranks": 99}})
     assert json.loads((tmp_path / "a" / "facts.json").read_text(encoding="utf-8"))["name"] == "a"
+
+
+def test_a_folder_knows_what_is_held_fixed_and_how_finely_it_was_solved(tmp_path):
+    """Neither is in a list of priors, and both change what is simulated."""
+    told = lambda problem: facts(problem, problem, Replicates().as_dict())  # noqa: E731
+    before = told(small.problem(population=small.population(V=fixed(20.0, source="a test"))))
+    RankTable(tmp_path / "a", before)
+    for other, word in (
+        (small.problem(population=small.population(V=fixed(25.0, source="a test"))), "population V log; fixed at 20, now log; fixed at 25"),
+        (
+            small.problem(population=small.population(V=fixed(20.0, source="a test")), solver=Solver(rtol=1e-4)),
+            "solver rtol 1e-06, now 0.0001",
+        ),
+    ):
+        with pytest.raises(FitError) as error:
+            RankTable(tmp_path / "a", told(other))
+        assert word in str(error.value)

@@ -7,8 +7,9 @@ import pytest
 
 from pkpd import FitError, Sampler
 from pkpd.inference import hmc, nuts
-from pkpd.inference.chain import warmup_windows
+from pkpd.inference.chain import begun, warmup_windows
 from pkpd.inference.nuts import CHUNK
+from pkpd.inference.problem import changed
 from pkpd.inference.provenance import _told
 
 SD = jnp.array([1.0, 0.2, 3.0])
@@ -65,6 +66,37 @@ def test_an_immense_gradient_is_a_divergence_but_no_failed_solve(kind):
     begin, advance, _ = kind.build(lambda u: jnp.where(u[0] > 0, -u[0], 1e200 * u[0]), 0.8, 1)
     _, info = advance(begin(jax.random.PRNGKey(1), jnp.ones(1))._replace(log_step_mean=jnp.log(5.0)), False)
     assert np.any(info.diverging) and not np.any(info.failed) and np.all(info.position > 0)
+
+
+def test_a_trajectory_that_diverged_before_it_left_the_density_is_no_failed_solve():
+    """A cliff of 5000 at 0, no density below -1: leaps of 0.3 land on the low side first, and HMC, which goes on, ends where there is none."""
+    law = lambda u: jnp.where(u[0] > 0, -u[0], jnp.where(u[0] > -1, 5e4 * u[0] - 5000.0, jnp.nan))  # noqa: E731
+    begin, advance, _ = hmc.build(law, 0.8, 8)
+    _, info = advance(begin(jax.random.PRNGKey(1), jnp.ones(1))._replace(log_step_mean=jnp.log(0.3)), False)
+    assert np.any(info.diverging) and not np.any(info.failed)
+
+
+def test_a_chain_that_would_begin_without_a_density_begins_nearer_to_the_middle():
+    begin, _, _ = hmc.build(lambda u: jnp.where(jnp.abs(u[0]) < 0.3, -0.5 * u[0] ** 2, jnp.nan), 0.8, 8)
+    walk = begun(begin, jax.random.PRNGKey(1), jnp.full(1, 2.0))
+    assert walk.state.position[0] == 0.25 and np.isfinite(walk.state.logdensity)
+    here = jnp.full(1, 0.2)
+    assert begun(begin, jax.random.PRNGKey(1), here).state.position[0] == 0.2
+    nowhere, _, _ = hmc.build(lambda u: jnp.nan * u[0], 0.8, 8)
+    with pytest.raises(
+        FitError, match="A chain found no place to begin: around the mode, however near, the density or its slope is not finite"
+    ):
+        begun(nowhere, jax.random.PRNGKey(1), here)
+
+
+def test_the_acceptance_goes_with_the_kernel_unless_it_is_given():
+    assert Sampler().acceptance == 0.9 and Sampler(kernel="hmc").acceptance == 0.8
+    tuned = Sampler(target_accept=0.95)
+    assert changed(tuned, {"draws": 10}).acceptance == 0.95
+    assert changed(tuned, {"kernel": "nuts"}).acceptance == 0.95
+    assert changed(tuned, {"kernel": "hmc"}).acceptance == 0.8
+    assert changed(tuned, {"kernel": "hmc", "target_accept": 0.85}).acceptance == 0.85
+    assert _told(changed(tuned, {"kernel": "hmc"}))["target_accept"] == 0.8
 
 
 def test_the_kernel_is_named_and_stored_only_where_it_is_not_nuts():
