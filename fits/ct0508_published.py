@@ -63,7 +63,10 @@ ASSUMPTIONS = (
     "Untreated and treated tumours grow exponentially; one lesion, 60 mm before treatment, log sd 0.5 between patients; tumour size measured with 7 %.",
     "Counts of one arm are taken as independent given the population values, though the same patients stand behind them.",
     "Fixed: k_BP/k_BH = 0.4, k_Ad = k_Td, k_Pd, no return from the liver, eta, sigma_sld, the typical V0 and its spread, V_ref.",
-    "Not used: 0 of 14 with ICANS or a dose-limiting toxicity, and the earlier interim (4 of 7), which are the same patients.",
+    "Not used: 0 of 14 with ICANS, no dose-limiting toxicity, and the earlier interim (4 of 7), which are the same patients.",
+    "Not used, since published without a count of patients: cells transiently detectable in blood; transient, self-limiting elevations of cytokines (the "
+    "priors contradict them: at their medians IL-6 stays raised for weeks); CRS of grade 1 or 2; CAR mRNA in biopsies after treatment; new T-cell clones "
+    "in the tumour.",
 )
 
 CRS, RESPONSE = "CRS grade 3 or more", "response at 8 weeks"

@@ -1,7 +1,7 @@
-"""One dose or three? 5e9 CAR-macrophages on day 1 against 0.5, 1.5 and 3.0e9 on days 1, 3 and 5: blood persistence and IL-6.
+"""One dose or three? 5e9 CAR-macrophages on day 1 against 0.5, 1.5 and 3.0e9 on days 1, 3 and 5: IL-6, blood and tumour.
 
-All numbers come from the PRIOR of the flagship problem (`fits/carm_blood_il6.py`, whose study is simulated): nothing is fitted here, so the page is built
-in a minute. The same functions take the fit in the place of the problem.
+The numbers made here come from the PRIOR of the flagship problem (`fits/carm_phase1.py`, whose study is simulated): nothing is fitted, so the page is
+built in a minute. The same functions take a fit in the place of the problem: `docs/validation/fractionated.py`.
 """
 
 import sys
@@ -23,12 +23,12 @@ from pkpd import (
     target_attainment,
     what_if,
 )
-from pkpd.models.carm import carm_blood_il6, cytokine_idr
+from pkpd.models.carm import carm_panel
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "fits"))
 
-from carm_blood_il6 import DATA, fit_problem  # noqa: E402
+from carm_phase1 import CYTOKINES, PRIORS, problem  # noqa: E402
 
 # arms
 PRODUCT = {"viability": 0.9, "car_fraction": 0.75}
@@ -45,29 +45,34 @@ LADDER = {f"{n:g}e9": single(n * 1e9) for n in (1, 2.5, 5, 10, 20)}
 # end of arms
 
 # times
-DENSE = np.array([0.0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 18, 24])
-TIMES = np.unique(np.concatenate([24.0 * (d - 1) + DENSE for _, d in SPLIT] + [np.arange(120.0, 337.0, 12.0)]))
+AFTER = np.concatenate([np.arange(0, 2, 0.25), np.arange(2, 8, 1.0), np.arange(8, 24, 2.0), np.arange(24, 49, 4.0)])  # h after each dose
+TIMES = np.unique(
+    np.concatenate([*(24.0 * (d - 1) + AFTER for _, d in SPLIT), np.arange(144, 672, 12.0), np.arange(672, 2017, 84.0)])
+)  # 12 weeks
 # end of times
 
-PEAK, DETECTED = 500.0, 50.0  # pg/mL of IL-6 that one would not want to pass, copies/ug that an assay detects: assumptions of this page
-
-
-def problem():
-    """The flagship's problem: its priors are assumptions, anchored in the literature, its data are simulated and not used here."""
-    return fit_problem(DATA / "records.csv", {}, quick=True)
+PEAK = 500.0  # pg/mL of IL-6 that one would not want to pass: an assumption of this page
+DETECTED = 10.0  # copies/ug, the limit of detection in the simulated study
 
 
 # runs
-def runs(fit=None, arms=None, n_subjects: int = 40, draws: int = 60):
+def runs(fit=None, arms=None, times=TIMES, n_subjects: int = 30, draws: int = 40):
     """Both arms (or others) in the same virtual patients, of a fit or of the prior."""
-    source = problem() if fit is None else fit
-    return what_if(source, arms or ARMS, times=TIMES, n_subjects=n_subjects, draws=draws, key=jax.random.key(11))
+    source = problem(quick=True) if fit is None else fit
+    return what_if(source, arms or ARMS, times=times, n_subjects=n_subjects, draws=draws, key=jax.random.key(11))
 
 
-def exposures(seen):
-    """IL-6 above each patient's own baseline, and how long cells are found in blood."""
-    il6 = exposure(seen, "il6", baseline="first", above=PEAK)
-    return il6, exposure(seen, "car_dna", limit=DETECTED)
+def measures(seen):
+    """IL-6 above each patient's own baseline, cells in blood and how long they are found, cells in the tumour: one value a patient and arm."""
+    il6, blood = exposure(seen, "il6", baseline="first"), exposure(seen, "car_dna", limit=DETECTED)
+    cells_in_tumour = seen["biopsy_car"] / seen["theta_S_x"]  # the observable is S_x (T + A), in copies
+    return {
+        "IL-6 peak": il6["cmax"],
+        "IL-6 area above baseline": il6["auc_above_baseline"],
+        "area of cells in blood": blood["auc"],
+        "last detected in blood": blood["last_detectable"],
+        "tumour exposure": exposure(cells_in_tumour.assign_attrs(unit="1e9 cells"))["auc"],
+    }
 
 
 # end of runs
@@ -75,16 +80,13 @@ def exposures(seen):
 
 # answers
 def answers(seen):
-    """Fractionated against single, pair by pair: the ratio of the median patient with its 90 % interval, and in what share of patients it is higher."""
-    il6, cells_in_blood = exposures(seen)
-    measures = {
-        "IL-6 peak": il6["cmax"],
-        "IL-6 area above baseline": il6["auc_above_baseline"],
-        "area of cells in blood": cells_in_blood["auc"],
-        "last detected": cells_in_blood["last_detectable"],
-    }
-    tables = [arm_table(x, "single").assign(measure=name) for name, x in measures.items()]
-    return tables, target_attainment(il6["cmax"], at_least=PEAK)
+    """Fractionated against single, pair by pair: the median patient's ratio (of times the difference, h) with its 90 % interval, and who is higher."""
+    by = {"last detected in blood": "difference"}
+    tables = [
+        arm_table(x, "single", by=by.get(name, "ratio")).assign(measure=name, by=by.get(name, "ratio"))
+        for name, x in measures(seen).items()
+    ]
+    return tables, target_attainment(exposure(seen, "il6")["cmax"], at_least=PEAK)
 
 
 # end of answers
@@ -101,15 +103,15 @@ def ladder(seen):
 
 # typical
 def typical_panel():
-    """Four cytokines of a typical patient under both arms."""
-    return simulate_arms(cytokine_idr, ARMS, times=TIMES, covariates={"HER2": [3.0]})
+    """Four cytokines of a typical patient under both arms, two weeks."""
+    return simulate_arms(carm_panel, ARMS, times=TIMES[TIMES <= 336], covariates={"HER2": [3.0]})[list(CYTOKINES)]
 
 
 def sensitivities():
-    """What the peak of IL-6 after a single dose hangs on: each parameter down and up by half."""
-    peak = exposure_of(carm_blood_il6, ARMS["single"], "il6", "cmax", times=TIMES[TIMES <= 48], covariates={"HER2": 3.0}, chunk=32)
-    free = [p.name for p in carm_blood_il6.params if p.support == "positive" and p.value > 0]
-    return local_sensitivity(peak, {n: float(carm_blood_il6.typical[n]) for n in free}, 0.5)
+    """What the peak of IL-6 after a single dose hangs on: each parameter that is estimated and positive, down and up by half."""
+    peak = exposure_of(carm_panel, ARMS["single"], "il6", "cmax", times=TIMES[TIMES <= 48], covariates={"HER2": 3.0}, chunk=32)
+    free = [p.name for p in carm_panel.params if p.name in PRIORS and p.support == "positive"]
+    return local_sensitivity(peak, {n: float(carm_panel.typical[n]) for n in free}, 0.5)
 
 
 # end of typical

@@ -10,6 +10,8 @@
 
 States in 1e9 CAR+ viable cells, time in hours. No CT-0508 kinetics are published: every value is an assumption or transcribed, as marked.
 Noise-free blood determines only four combinations of these parameters; liver, spleen and tumour uptake appear in it as one sum.
+HER2 acts on activation alone: with k_Ad = k_Td, as the typical values have it and the fits tie it, T + A is the same whatever HER2; retention by HER2
+needs k_Ad < k_Td (a prior of its own for k_Ad, or `tied("k_Td", 0.5)`).
 """
 
 import math
