@@ -16,6 +16,9 @@ import numpy as np
 from pkpd.inference.arrow import LARGE
 from pkpd.inference.nuts import Info, Walk
 from pkpd.inference.problem import FitProblem, Sampler
+from pkpd.solve import Solver
+from pkpd.solve.choose import NATIVE, Chosen
+from pkpd.solve.native.build import told as compiler
 
 PACKAGES = ("pkpd-jax", "jax", "jaxlib", "numpyro", "blackjax", "diffrax", "optax", "arviz", "numpy", "scipy", "xarray", "pandas")
 
@@ -29,8 +32,8 @@ def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, An
         "name": problem.name,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seed": seed,
-        "sampler": _told(sampler),
-        "solver": {**asdict(problem.solver), "chosen": problem.predictor.chosen.name, "reason": problem.predictor.chosen.reason},
+        "sampler": sampler_facts(sampler),
+        "solver": solver_facts(problem.solver, problem.predictor.chosen),
         "model": {"name": problem.model.name, "digest": problem.model.digest},
         "data": {"source": Path(problem.cohort.source).name, "sha256": problem.cohort.sha256},
         **({"summaries": {"terms": problem.published.names, "draws": problem.summary_draws}} if problem.summaries else {}),
@@ -38,11 +41,17 @@ def provenance(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, An
     }
 
 
-def _told(sampler: Sampler) -> dict[str, Any]:
+def solver_facts(solver: Solver, chosen: Chosen) -> dict[str, Any]:
+    """A solver's settings, what was chosen for the equations and why; with the compiler where that is machine code."""
+    compiled = {"compiler": compiler()} if chosen.name in NATIVE else {}
+    return {**asdict(solver), "chosen": chosen.name, "reason": chosen.reason, **compiled}
+
+
+def sampler_facts(sampler: Sampler) -> dict[str, Any]:
     """Its fields; those that came later only where they are not the usual ones, so that unfinished fits of before them go on."""
     usual = {"quality": "standard", "kernel": "nuts", "together": None, "starts": 4}
-    told = asdict(sampler) | {"target_accept": sampler.acceptance}
-    return {k: v for k, v in told.items() if k not in usual or usual[k] != v}
+    fields = asdict(sampler) | {"target_accept": sampler.acceptance}
+    return {k: v for k, v in fields.items() if k not in usual or usual[k] != v}
 
 
 def versions() -> dict[str, Any]:
@@ -61,10 +70,10 @@ def versions() -> dict[str, Any]:
 
 def facts(problem: FitProblem, sampler: Sampler, seed: int) -> dict[str, Any]:
     """What must be the same for two runs to make the same draws: `provenance` without time, commit, words, and the number of draws (more go on)."""
-    told = provenance(problem, sampler, seed)
-    told["solver"].pop("reason")
-    told["sampler"].pop("draws")
-    return {k: told[k] for k in ("name", "seed", "sampler", "solver", "model", "data", "versions", "machine")} | state_facts()
+    known = provenance(problem, sampler, seed)
+    known["solver"].pop("reason")
+    known["sampler"].pop("draws")
+    return {k: known[k] for k in ("name", "seed", "sampler", "solver", "model", "data", "versions", "machine")} | state_facts()
 
 
 def state_facts() -> dict[str, Any]:

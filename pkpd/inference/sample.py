@@ -124,13 +124,17 @@ def _threads(one: Chain, keys: Any) -> list[Done]:
 
 
 class _Bar(tqdm):
-    """The draws done, with time left and the divergences of the draws that count."""
+    """The draws done, with time left, and of the draws that count those that diverged and those that met no density (failed solves)."""
 
-    diverged = 0
+    diverged = failed = 0
 
     def told(self, adapt: bool, info: Any) -> None:
-        self.diverged += 0 if adapt else int(info.diverging.sum())
-        self.set_postfix_str("warm-up" if adapt else f"{self.diverged} diverged", refresh=False)
+        if not adapt:
+            failed = int((info.diverging & info.failed).sum())
+            self.failed, self.diverged = self.failed + failed, self.diverged + int(info.diverging.sum()) - failed
+        self.set_postfix_str(
+            "warm-up" if adapt else f"{self.diverged} diverged" + f", {self.failed} failed" * (self.failed > 0), refresh=False
+        )
 
 
 def _gather(chains: list[Done], geometry: Geometry, sampler: Sampler, stopped: bool, checkpoint: Checkpoint | None) -> Draws:

@@ -6,7 +6,7 @@ import datetime
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from pkpd.inference.joint import MOST, STEP, look_again, summary_facts, summary_
 from pkpd.inference.kept_geometry import kept_geometry
 from pkpd.inference.predictive import over_draws, thin
 from pkpd.inference.problem import Sampler
-from pkpd.inference.provenance import state_facts, versions
+from pkpd.inference.provenance import sampler_facts, solver_facts, state_facts, versions
 from pkpd.inference.published import Arms, Published
 from pkpd.inference.reweigh import DRAWS, accuracy, tighter, weigh
 from pkpd.inference.sample import Draws, Kernel, run_nuts
@@ -228,13 +228,12 @@ def _facts(published: Published, sampler: Sampler, seed: int, name: str) -> dict
 
 def _provenance(published: Published, sampler: Sampler, seed: int, name: str) -> dict[str, Any]:
     models = {arm.model.name: arm.model.digest for arm, _ in published.arms}
-    chosen = published.predictors[0].chosen
     return {
         "name": name,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seed": seed,
-        "sampler": asdict(sampler),
-        "solver": {**asdict(published.solver), "chosen": chosen.name, "reason": chosen.reason},
+        "sampler": sampler_facts(sampler),
+        "solver": solver_facts(published.solver, published.predictors[0].chosen),
         "models": models,
         "summaries": {"terms": published.names, "draws": published.draws},
         **versions(),

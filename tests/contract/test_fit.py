@@ -150,6 +150,7 @@ def test_a_fit_waits_for_machine_code_and_says_so(monkeypatch):
     monkeypatch.delenv("PKPD_NATIVE", raising=False)
     fit = sample(small.problem(), seed=5, progress=False)
     assert fit.provenance["solver"]["chosen"] == "native_closed_form"
+    assert fit.provenance["solver"]["compiler"] == build.told() != ""
     mean, sd = (fit.summary.set_index("name")[column] for column in ("mean", "sd"))
     other = small.fit().summary.set_index("name")["mean"]
     assert np.all(

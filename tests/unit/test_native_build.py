@@ -90,3 +90,14 @@ def test_the_cache_can_be_switched_off(monkeypatch):
     monkeypatch.setenv("PKPD_CACHE", "off")
     assert build.folder() == build.folder()
     assert build.folder() != Path("off") / "native" and build.folder().is_dir()
+
+
+@needs_compiler
+def test_a_compiler_is_told_by_name_version_flags_and_a_number_of_all_that_decides(monkeypatch):
+    told = build.told()
+    assert told.startswith(f"{Path(build.compiler()).name} ") and len(told.split()[-1]) == 8 and build.told() == told
+    monkeypatch.setattr(build, "target", lambda program: (("-mcpu=other",), '#define __VERSION__ "99.1 of tests"\n'))
+    other = build.told()
+    assert " 99.1 of tests -mcpu=other" in other and other.split()[-1] != told.split()[-1]
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert build.told() == ""

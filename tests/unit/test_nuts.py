@@ -1,5 +1,8 @@
 """The samplers on densities whose moments are known, compiled once."""
 
+import io
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +13,8 @@ from pkpd.inference import hmc, nuts
 from pkpd.inference.chain import begun, warmup_windows
 from pkpd.inference.nuts import CHUNK
 from pkpd.inference.problem import changed
-from pkpd.inference.provenance import _told
+from pkpd.inference.provenance import sampler_facts
+from pkpd.inference.sample import _Bar
 
 SD = jnp.array([1.0, 0.2, 3.0])
 
@@ -96,14 +100,14 @@ def test_the_acceptance_goes_with_the_kernel_unless_it_is_given():
     assert changed(tuned, {"kernel": "nuts"}).acceptance == 0.95
     assert changed(tuned, {"kernel": "hmc"}).acceptance == 0.8
     assert changed(tuned, {"kernel": "hmc", "target_accept": 0.85}).acceptance == 0.85
-    assert _told(changed(tuned, {"kernel": "hmc"}))["target_accept"] == 0.8
+    assert sampler_facts(changed(tuned, {"kernel": "hmc"}))["target_accept"] == 0.8
 
 
 def test_the_kernel_is_named_and_stored_only_where_it_is_not_nuts():
     with pytest.raises(FitError) as error:
         Sampler(kernel="hcm")
     assert str(error.value) == "Sampler(kernel='hcm') is not known. Did you mean 'hmc'? Known: hmc, nuts."
-    assert "kernel" not in _told(Sampler()) and _told(Sampler(kernel="hmc"))["kernel"] == "hmc"
+    assert "kernel" not in sampler_facts(Sampler()) and sampler_facts(Sampler(kernel="hmc"))["kernel"] == "hmc"
 
 
 def test_warmup_windows_cover_the_warm_up_and_end_without_a_refresh():
@@ -112,3 +116,14 @@ def test_warmup_windows_cover_the_warm_up_and_end_without_a_refresh():
         assert sum(n for n, _ in windows) * CHUNK == warmup
         assert windows[-1][1] is False
         assert all(renew for _, renew in windows[:-1])
+
+
+def test_the_bar_counts_divergent_draws_and_failed_solves_apart_and_none_of_the_warm_up():
+    info = lambda n, failed: SimpleNamespace(diverging=np.arange(25) < n, failed=np.arange(25) < failed)  # noqa: E731
+    with _Bar(total=100, disable=False, file=io.StringIO()) as bar:
+        bar.told(True, info(5, 5))
+        assert (bar.diverged, bar.failed, bar.postfix) == (0, 0, "warm-up")
+        bar.told(False, info(3, 0))
+        assert bar.postfix == "3 diverged"
+        bar.told(False, info(4, 2))
+        assert bar.postfix == "5 diverged, 2 failed"

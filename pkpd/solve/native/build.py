@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -72,6 +73,19 @@ def _family() -> tuple[str, str]:
         return "", ""
     told = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
     return told.get("vendor_id", ""), told.get("cpu family", "")
+
+
+def told() -> str:
+    """What makes machine code here: compiler, version, flags, and a number for all that decides the code besides its source; empty where nothing does.
+
+    The number differs between processors too, so a result that names it says on which kind of machine the same code comes again.
+    """
+    if why_not() is not None:
+        return ""
+    program = compiler()
+    flags, defined = target(program)
+    version = re.search(r'#define __VERSION__ "(.*)"', defined)
+    return " ".join((Path(program).name, version[1] if version else "of unknown version", *flags, *_lanes(), key("", program)[:8]))
 
 
 def folder() -> Path:
