@@ -27,7 +27,7 @@ from pkpd.inference.identified import unseen_in
 from pkpd.inference.joint import MOST, STEP, look_again, summary_facts, summary_group
 from pkpd.inference.kept_geometry import kept_geometry
 from pkpd.inference.predictive import over_draws, thin
-from pkpd.inference.problem import Sampler
+from pkpd.inference.problem import Sampler, changed
 from pkpd.inference.provenance import sampler_facts, solver_facts, state_facts, versions
 from pkpd.inference.published import Arms, Published
 from pkpd.inference.reweigh import DRAWS, accuracy, tighter, weigh
@@ -90,7 +90,7 @@ def sample_summaries(
         raise FitError("Fitting needs float64: call jax.config.update('jax_enable_x64', True) before any array is made.")
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise FitError(f"sample_summaries(..., seed={seed!r}): a whole number is needed; it is stored with the fit and repeats it.")
-    settings = replace(sampler or Sampler(), **changes)
+    settings = changed(sampler or Sampler(), changes)
     if settings.quality != "standard":
         raise FitError(f"sample_summaries(quality={settings.quality!r}): summaries alone are sampled by NUTS. Give quality='standard'.")
     space = SummarySpace(Published(arms_terms, population, noise, summary_draws, 0, waiting(solver or Solver())))
