@@ -29,7 +29,7 @@ SAME = 1.0
 LEVEL = 0.1
 """Log mass by which the end of an earlier start may fall short of the best one and still be taken."""
 SETTLED = 0.1
-"""Log density that a further Newton step would still promise, from which an end is taken for unends and no mode by itself."""
+"""Log density that a further Newton step would still promise, from which an end is taken for unfinished and is no mode by itself."""
 RISE = 0.5
 """-log density by which a line between two ends must rise above both for them to be two modes."""
 TELL = 0.01
@@ -190,8 +190,8 @@ def warned(modes: str) -> tuple[tuple[str, str, str], ...]:
     if not modes:
         return ()
     step = (
-        "Two modes: look with pkpd.find_modes(problem, seed=...); say which is meant by a prior or an order of the parameters (for a flip-flop pair, "
-        "ka > CL / V), or start chains in both."
+        "Two modes: look with pkpd.find_modes(problem, seed=...), and say which is meant by a prior or an order of the parameters (for a flip-flop pair, "
+        "ka > CL / V)."
     )
     return (
         (
