@@ -4,7 +4,7 @@
     python docs/validation/sampling.py flagship mode
 
 Ways: "pilot" (NUTS in coordinates from the first half of the warm-up, what `sample` does), "mode" (all warm-up in those of the mode, what it did before),
-"hmc" (as "pilot", trajectories of random length, target acceptance 0.8).
+"hmc" (as "pilot", trajectories of random length, target acceptance 0.8), "numpyro_nuts" (as "pilot", NumPyro's kernel in place of BlackJAX's).
 The effective draws are those of the least well mixed population parameter, rank-normalised bulk. Gradients are those of the draws; CPU seconds those of the
 whole fit, compilation included.
 """
@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 TABLE = HERE / "sampling.csv"
 DRAWS = 500
 FITS = {"flagship": "carm_blood_il6", "joint": "carm_phase1", "endotoxin": "endotoxin_cytokines"}
+OTHERS = {"hmc": {"kernel": "hmc", "target_accept": 0.8}, "numpyro_nuts": {"kernel": "numpyro_nuts"}}
 PATIENTS = {18: (12, 6), 50: (32, 18)}  # on D1/3/5 and on D1, in larger studies simulated as that of 14
 
 
@@ -59,7 +60,7 @@ def measured(name: str, way: str, seed: int = 1) -> dict:
     if way == "mode":
         running.parts = lambda problem, settings: (None, settings)  # no pilot
     began = time.process_time()
-    fit = sample(problem(name), seed=seed, progress=True, **({"kernel": "hmc", "target_accept": 0.8} if way == "hmc" else {}))
+    fit = sample(problem(name), seed=seed, progress=True, **OTHERS.get(way, {}))
     spent = time.process_time() - began
     table, stats = fit.summary, fit.tree["sample_stats"]
     steps = float(stats["n_steps"].sum())

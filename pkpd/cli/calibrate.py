@@ -48,7 +48,7 @@ def run_calibration(
     warmup: Annotated[int, typer.Option("--warmup", help="Warm-up draws of each replicate.")] = 300,
     most: Annotated[int, typer.Option("--most", help="Draws of a replicate at the most.")] = 2000,
     kernel: Annotated[
-        str, typer.Option("--kernel", help="nuts, or hmc: trajectories of random length, fewer gradients where they suffice.")
+        str, typer.Option("--kernel", help="nuts, numpyro_nuts, or hmc: trajectories of random length, fewer gradients where they suffice.")
     ] = "nuts",
     false_alarm: Annotated[float, typer.Option("--false-alarm", help="Chance that a right program is called wrong.")] = FALSE_ALARM,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes, else one a core.", show_default=False)] = None,

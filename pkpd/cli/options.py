@@ -31,7 +31,9 @@ Quality = Annotated[
 
 Kernel = Annotated[
     str | None,
-    typer.Option("--kernel", help="nuts, or hmc (trajectories of random length), instead of the problem's own.", show_default=False),
+    typer.Option(
+        "--kernel", help="nuts, hmc (trajectories of random length) or numpyro_nuts, instead of the problem's own.", show_default=False
+    ),
 ]
 
 

@@ -22,7 +22,7 @@ from pkpd.inference.centring import chosen
 from pkpd.inference.joint import curvature
 from pkpd.inference.recentre import recentred
 from pkpd.inference.space import Space
-from pkpd.model.predict import failed_subjects
+from pkpd.inference.start_failure import why_not_finite
 from pkpd.population.shrink import of_subjects
 
 Report = Callable[[str], None]
@@ -181,7 +181,7 @@ def descend(tools: _Tools, z: Any, weights: Mapping[str, Any], report: Report) -
     """A few hundred Adam steps from typical values, then Gauss-Newton; spreads held."""
     value, grad = tools.value_grad(z, weights)
     if not np.isfinite(value):
-        raise FitError(_why_not_finite(tools.space, z, weights))
+        raise FitError(why_not_finite(tools.space, z, weights))
     rate, state, best, kept = 0.05, ADAM.init(z), float(value), z
     for _ in range(150):
         value, grad = tools.value_grad(z, weights)
@@ -240,30 +240,3 @@ def _weights(space: Space, tools: _Tools, z: Any, weights: Mapping[str, Any]) ->
         own = diagonal[labels == site].reshape(np.shape(sites[site]))[column]
         found[name] = chosen(parameters[name].centred, own, tools._omega(sites, name))
     return found
-
-
-def _why_not_finite(space: Space, z: Any, weights: Mapping[str, Any]) -> str:
-    """Name the subjects and rows that make the start impossible."""
-    trace = space.trace_at(z, weights)
-    problem = space.problem
-    log_prob = np.asarray(trace["dv"]["fn"].log_prob(trace["dv"]["value"]))
-    bad = np.flatnonzero(~np.isfinite(log_prob))
-    if problem.summaries and not bad.size:
-        terms = np.asarray(problem.published.terms(space.constrain(z)))
-        lost = [n for n, v in zip(problem.published.names, terms, strict=True) if not np.isfinite(v)]
-        if lost:
-            return (
-                f"{problem.name}: at typical values the likelihood of the summary '{lost[0]}' is not finite: virtual subjects of its arm cannot be "
-                "solved. Check its regimen and that the priors' medians give sensible predictions."
-            )
-    table = problem.cohort.observations.reset_index(drop=True).iloc[problem.rows.index[bad]] if bad.size else None
-    if table is None or table.empty:
-        return f"{problem.name}: the prior density is not finite at typical values; check the priors and supports."
-    failed = failed_subjects(problem.predictor.solve(problem.predictor.at)[0], problem.cohort.subjects)
-    reasons = "".join(f" Subject {s}: {r}." for s, r in failed[:3])
-    who = ", ".join(dict.fromkeys(problem.cohort.subjects[int(s)] for s in table["subject"]))
-    return (
-        f"{problem.name}: at typical values the likelihood is not finite for {bad.size} rows (subjects {who}; first: row {table.iloc[0]['row']}, "
-        f"{table.iloc[0]['observable']}). Check that every subject has a dose before its measurements and that the priors' medians give sensible predictions."
-        f"{reasons}"
-    )

@@ -72,6 +72,14 @@ def transposed(matrix: Any, x: Any) -> Any:
     return times(Split(matrix.block.T, matrix.diagonal) if isinstance(matrix, Split) else matrix.T, x)
 
 
+def untransposed(r: Any, x: Any) -> Any:
+    """R'^-1 x [D], of a root."""
+    if not isinstance(r, Split):
+        return solve_triangular(r, x, lower=True, trans=1)
+    k = r.block.shape[0]
+    return jnp.concatenate([solve_triangular(r.block, x[:k], lower=True, trans=1), x[k:] / r.diagonal])
+
+
 def for_nuts(r: Any) -> Metric:
     """The metric as BlackJAX's kernel takes it, from the root of the covariance.
 
@@ -80,11 +88,7 @@ def for_nuts(r: Any) -> Metric:
     """
 
     def momentum(key: Any, position: Any) -> Any:
-        noise = jax.random.normal(key, position.shape)
-        if not isinstance(r, Split):
-            return solve_triangular(r, noise, lower=True, trans=1)
-        k = r.block.shape[0]
-        return jnp.concatenate([solve_triangular(r.block, noise[:k], lower=True, trans=1), noise[k:] / r.diagonal])
+        return untransposed(r, jax.random.normal(key, position.shape))
 
     def kinetic(momentum: Any, position: Any = None) -> Any:
         return 0.5 * jnp.sum(transposed(r, momentum) ** 2)

@@ -28,9 +28,9 @@ from pkpd.population.shrink import Horseshoe
 from pkpd.population.table import in_words
 from pkpd.solve import Solver
 
-KERNELS = {"nuts": "NUTS", "hmc": "HMC (trajectories of random length)"}
+KERNELS = {"nuts": "NUTS", "hmc": "HMC (trajectories of random length)", "numpyro_nuts": "NUTS (NumPyro's)"}
 """What a chain may walk by, and its name in reports."""
-ACCEPTANCE = {"nuts": 0.9, "hmc": 0.8}
+ACCEPTANCE = {"nuts": 0.9, "hmc": 0.8, "numpyro_nuts": 0.9}
 """The acceptance a step is tuned to where none is given."""
 
 
@@ -38,8 +38,8 @@ ACCEPTANCE = {"nuts": 0.9, "hmc": 0.8}
 class Sampler:
     """How to sample: chains, draws and warm-up draws of each, target acceptance, and the largest tree depth; the kernel, and the rung of the ladder.
 
-    `kernel` is "nuts", or "hmc" with trajectories of random length and no tree (at most 2^max_tree_depth - 1 steps each). `target_accept` None stands for
-    0.9 with NUTS and 0.8 with HMC; `acceptance` is the number it comes to.
+    `kernel` is "nuts" (BlackJAX's), "numpyro_nuts" (NumPyro's), or "hmc" with trajectories of random length and no tree (at most 2^max_tree_depth - 1 steps
+    each). `target_accept` None stands for 0.9 with NUTS and 0.8 with HMC; `acceptance` is the number it comes to.
 
     `together` walks all chains in one program, as an accelerator wants it; None stands for that on an accelerator, and for a thread a chain on a CPU.
 

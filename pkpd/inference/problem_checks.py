@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpyro.distributions import Distribution
+from numpyro.distributions import Distribution, LogNormal
 
+from pkpd.components.words import MEANS, in_support
 from pkpd.errors import choices
 from pkpd.inference.missing_covariates import wrong_missing
 from pkpd.inference.over_time import wrong_columns, wrong_levels
 from pkpd.inference.summary_checks import observables
 from pkpd.noise import Observation, ResidualError, reads_of
 from pkpd.population import Individual
+from pkpd.population.medians import median
+from pkpd.population.table import family
 
 RESERVED = ("omega_", "sigma_", "beta_", "corr_", "eta_", "raw_", "chol_", "gamma_", "kappa_", "slope_", "shape_", "tau_", "lambda_", "df_")
 RESERVED += ("share_", "shift_", "split_", "subpopulation", "shrink_", "local_", "slab_", "missing_")
@@ -29,6 +32,7 @@ def wrong_parameters(problem: Any) -> list[str]:
             found += [
                 *_wrong_name(name),
                 *_wrong_scale(problem, name, spec),
+                *_wrong_median(problem, name, spec),
                 *_wrong_weights(problem, name, spec),
                 *_wrong_effects(problem, name, spec),
             ]
@@ -51,6 +55,20 @@ def _wrong_scale(problem: Any, name: str, spec: Individual) -> Iterator[str]:
     elif spec.tied_to is None and spec.value is None and spec.scale not in _WANTS[support]:
         word = {"log": "lognormal", "logit": "logit_normal", "identity": "normal"}[_WANTS[support][0]]
         yield f"'{name}' has support '{support}'; use {word}(...), not the {spec.scale} scale."
+
+
+def _wrong_median(problem: Any, name: str, spec: Individual) -> Iterator[str]:
+    """A prior whose middle is no value that the parameter may have: most often a median where its logarithm is meant."""
+    support = problem.model.param(name).support
+    if spec.own is not None or not isinstance(spec.prior, Distribution) or spec.scale not in _WANTS[support]:
+        return
+    middle = float(np.ravel(median(spec.prior))[0])
+    if not in_support(middle, support):
+        hint = ""
+        if isinstance(spec.prior, LogNormal):
+            first = float(np.ravel(spec.prior.loc)[0])
+            hint = f" LogNormal takes the logarithm of the median: for {first:g} write {np.log(first):.3g}." if first > 0 else ""
+        yield f"'{name}' has support '{support}' ({MEANS[support]}); its prior ({family(spec.prior)}) has the median {middle:g}.{hint}"
 
 
 def _wrong_weights(problem: Any, name: str, spec: Individual) -> Iterator[str]:

@@ -17,7 +17,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from pkpd.errors import FitError
-from pkpd.inference import hmc, nuts
+from pkpd.inference import hmc, numpyro_nuts, nuts
 from pkpd.inference.arrow import positions, split_at
 from pkpd.inference.chain import INTERRUPTED, Chain, Done
 from pkpd.inference.chains_together import run_together
@@ -28,7 +28,7 @@ from pkpd.solve.devices import AXIS
 
 log = logging.getLogger("pkpd")
 
-KINDS = {"nuts": nuts, "hmc": hmc}
+KINDS = {"nuts": nuts, "hmc": hmc, "numpyro_nuts": numpyro_nuts}
 FIELDS = ("potential", "energy", "n_steps", "acceptance_rate", "diverging", "failed_solve")
 
 

@@ -27,6 +27,14 @@ def test_a_scale_that_does_not_fit_the_support():
     assert text == "small: 'CL' has support 'positive'; use lognormal(...), not the logit scale."
 
 
+def test_a_prior_whose_median_the_parameter_may_not_have():
+    text = refused(population=small.population(V=lognormal(dist.LogNormal(800.0, 0.5))))
+    assert text == (
+        "small: 'V' has support 'positive' (above 0); its prior (LogNormal) has the median inf. "
+        "LogNormal takes the logarithm of the median: for 800 write 6.68."
+    )
+
+
 def test_a_covariate_the_cohort_does_not_carry():
     text = refused(population=small.population(CL=lognormal(dist.LogNormal(0, 1)).effect("WT", reference=70, power=0.75)))
     assert text == "small: 'CL' has an effect of WT, which the cohort does not carry. Known: none."
