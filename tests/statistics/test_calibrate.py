@@ -145,7 +145,7 @@ def test_random_lengths_in_the_place_of_nuts_are_calibrated_too():
 
 
 def test_a_kernel_is_named_and_told_with_its_acceptance():
-    with pytest.raises(FitError, match=r"calibrate\(kernel='hcm'\) is not known. Did you mean 'hmc'\? Known: hmc, nuts."):
+    with pytest.raises(FitError, match=r"calibrate\(kernel='hcm'\) is not known. Did you mean 'hmc'\? Known: hmc, numpyro_nuts, nuts."):
         Replicates(kernel="hcm")
     assert Replicates().as_dict() == {"seed": 1, "ranks": 99, "warmup": 300, "most": 2000, "target_accept": 0.9, "max_tree_depth": 8}
     assert Replicates(kernel="hmc").as_dict()["target_accept"] == 0.8 and Replicates(kernel="hmc").as_dict()["kernel"] == "hmc"
