@@ -82,6 +82,7 @@ def test_the_wheel_carries_the_library_and_the_models_and_nothing_else(root, whe
     assert not [n for n in names if not n.startswith("pkpd/")]
 
 
+@pytest.mark.slow
 def test_the_wheel_imports_in_an_empty_environment(root, wheel, empty_environment, tmp_path):
     """The dependencies are lent from this environment by path; the library itself can only come from the wheel."""
     told = run(

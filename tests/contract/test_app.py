@@ -97,6 +97,7 @@ def test_looks_stand_where_courses_bend_and_fit_the_room(session):
     assert follow(many, session.studied) == 58 * 7.0 + 24.0  # as long after the last dose as the study looked
 
 
+@pytest.mark.slow
 def test_the_downloaded_scenario_gives_the_same_tables(session, tmp_path, capsys):
     """Through `pkpd simulate`; to rounding of a closed form."""
     answer = session.answer(asked(session, covariates={"WT": 80.0}))

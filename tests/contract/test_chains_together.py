@@ -53,6 +53,7 @@ def test_a_draw_of_nuts_is_that_of_each_chain_by_itself(parts):
         np.testing.assert_allclose(alike.position[i, 0], apart.position[0], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_they_end_with_the_same_draws(parts, in_one, tmp_path, monkeypatch):
     kernel, geometry = parts
     calls, whole = threading.local(), kernel.advance_all

@@ -14,6 +14,7 @@ def in_a_fit(**changes) -> int:
     return compiled(lambda: sample(small.problem(), seed=5, progress=False, chains=2, draws=50, **changes))
 
 
+@pytest.mark.slow
 def test_a_longer_warm_up_compiles_nothing_more_and_a_fit_few_programs():
     """21 programs when this was written, of which those that solve: value and gradient, Jacobian, three of the sampler, predictions, curves, check.
 

@@ -47,6 +47,7 @@ def refusal():
     return native.available(one_compartment_iv.rhs, (1, 2, 0), CLOSED)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_one_device(root, tmp_path):
     """To rounding where XLA compiles the solve; six subjects shared by eight devices in a posterior."""
     check(root, tmp_path, {f"predicted:{CLOSED}": ROUNDING, f"streamed:{CLOSED}": ROUNDING, f"density:{CLOSED}": ROUNDING})

@@ -54,7 +54,9 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * n.startswith("diffrax")) for n in CASES])
+@pytest.fixture(
+    scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * n.startswith(("diffrax", "cascade, not"))) for n in CASES]
+)
 def case(request):
     model, route, observable, solver, name, bad, status = CASES[request.param]
     p = bound(model, route, observable, solver)
@@ -104,7 +106,8 @@ SOLVERS = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "closed_form")) for n in SOLVERS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOLVERS)
 def test_padding_and_order_change_nothing(name):
     """A subject alone, beside others that need more segments and times, and at another place: the same value and gradient.
 
@@ -129,6 +132,7 @@ def test_padding_and_order_change_nothing(name):
         np.testing.assert_allclose(g[3], gradient[n][0], rtol=100 * tolerance, atol=1e-13, err_msg=n)
 
 
+@pytest.mark.slow
 def test_a_subject_nobody_looked_at_disturbs_nothing():
     """Its padded time lies inside its last segment; gradients stay finite even where going backwards would overflow."""
     p = bound(carm_blood_il6, "infusion", "il6", Solver(), [DOSES[0], [*DOSES[1], Given(9000.0, 1.0, "route", rank=30.0)]], [LOOKS[0], []])

@@ -42,6 +42,7 @@ def test_a_short_run_says_first_that_it_has_not_converged():
     assert verdict.next_steps
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_draws_and_another_seed_others():
     again = sample(small.problem(), seed=5, progress=False)
     other = sample(small.problem(), seed=6, progress=False)

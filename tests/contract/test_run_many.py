@@ -28,6 +28,7 @@ def test_results_are_those_of_one_worker():
         assert run_many(drawn, TASKS, executor=pool) == alone
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing(tmp_path):
     tasks = [t | {"mark": str(tmp_path / "mark")} for t in TASKS]
     found = run_many(kills_once, tasks, executor=2, folder=tmp_path / "kept")

@@ -40,6 +40,7 @@ def test_the_typical_curve_has_the_printed_numbers():
     assert round(np.log(2) / 0.16, 3) == 4.332 and round(np.log(2) / 0.0032, 1) == 216.6
 
 
+@pytest.mark.slow
 def test_the_solver_gives_the_formula_whenever_the_infusion_was():
     """An infusion at 30 h: the clock starts there. 1e-12: the clock is linear in time, so any solver keeps it."""
     times = np.array([10.0, 30.0, 100.0, 253.2, 253.3, 500.0, 5000.0])

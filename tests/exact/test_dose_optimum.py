@@ -197,6 +197,7 @@ def test_an_optimum_is_that_of_a_grid():
     assert found.feasible and found.utility >= best - 1e-3
 
 
+@pytest.mark.slow
 def test_knowing_is_worth_what_it_changes():
     """Two doses, utility -(ln AUC - ln 40)^2 of one known subject a draw: EVPI by hand; too close to tell, and told so."""
     one = Population(CL=fixed(3.0, between=0.3), V=fixed(20.0))

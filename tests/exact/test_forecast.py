@@ -92,6 +92,7 @@ def mode(kind: str, table: pd.DataFrame) -> np.ndarray:
     return min(found, key=lambda r: r.fun).x
 
 
+@pytest.mark.slow
 def test_the_mode_is_the_minimum_and_later_samples_compile_nothing():
     """Combined error, allometry, correlated etas, samples arriving one by one, the last below its limit (M3).
 

@@ -17,6 +17,7 @@ def counts(doses, times, **theta):
     return np.asarray(bound(CELLS | theta))
 
 
+@pytest.mark.slow
 def test_without_drug_nothing_moves():
     found = counts([Given(0.0, 1e-9, "oral")], [0.0, 10.0, 100.0, 1000.0])
     np.testing.assert_allclose(found, 5.0, rtol=1e-8)

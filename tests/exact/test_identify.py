@@ -91,6 +91,7 @@ def blood():
     return identify(bled())
 
 
+@pytest.mark.slow
 def test_blood_identifies_four_of_eight(blood):
     """V9: singular values 12.63, 3.597, 1.706, 0.692 as printed, the rest rounding."""
     assert [round(float(v), d) for v, d in zip(blood.singular, (2, 3, 3, 3), strict=False)] == [12.63, 3.597, 1.706, 0.692]
@@ -98,6 +99,7 @@ def test_blood_identifies_four_of_eight(blood):
     assert blood.streams.iloc[-1][["rank", "of"]].tolist() == [4, 8]
 
 
+@pytest.mark.slow
 def test_what_blood_does_not_see_is_named(blood):
     """The uptake by the tumour is in the sum of exits, of which it is a hundredth; losses and uptakes are told from one another by priors alone."""
     alone = [d.names[0] for d in blood.not_seen if d.single]
@@ -167,6 +169,7 @@ def test_a_prediction_without_a_derivative_is_refused():
     )
 
 
+@pytest.mark.slow
 def test_cutpoints_of_an_outcome_that_is_left_out_are_left_out_with_it():
     """A cutpoint may be negative and has no spread of ln; the information of the concentrations is that without the outcome."""
     looks = (Looks("cp", np.array([1.0, 8.0])), Looks("effect", np.array([8.0])))

@@ -127,6 +127,7 @@ def posterior(root):
     return np.sqrt(np.diag(np.linalg.inv(root.T @ root + np.eye(root.shape[1]))))
 
 
+@pytest.mark.slow
 def test_patients_are_counted_as_if_each_were_there():
     """Spread between patients included: three of one arm tell what three subjects do."""
     once = bolus((320.0, "mg"))
@@ -172,6 +173,7 @@ def test_arms_limits_and_counted_patients_have_the_information_of_the_closed_for
     )
 
 
+@pytest.mark.slow
 def test_patients_cost_nothing():
     """A million of them tell a thousandth of the standard error of one, in the same arrays."""
     made = study_problem(one_compartment_iv, Study("one", {"a": StudyArm(bolus((320.0, "mg")))}, (Looks("cp", np.array([1.0, 12.0])),), {}))

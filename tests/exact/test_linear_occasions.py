@@ -47,6 +47,7 @@ def parts(p):
         yield np.log(g["dv"].to_numpy()), np.column_stack([np.ones(len(occ)), *(np.array(occ) == k for k in (1, 2, 3))])
 
 
+@pytest.mark.slow
 def test_occasions_enter_the_density(over_occasions):
     spread = np.diag([OMEGA, GAMMA, GAMMA, GAMMA]) ** 2
     hand = [

@@ -111,6 +111,7 @@ def test_a_solver_of_first_derivatives_gives_the_same(measured):
     assert np.asarray(at[1][2]) == pytest.approx(np.asarray(at[0][2]), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_correlated_effects_are_told_on_their_own_scale(measured):
     found = ebe(measured, VALUES)
     assert found.effects == ("eta_CL", "eta_V") and found.omega == pytest.approx([0.35, 0.25])

@@ -54,7 +54,7 @@ def test_values_and_slopes_to_rounding(lanes):
             assert np.all(np.abs(slope[m, :, b] - exact) <= 1e-14 * scale + 1e-300), (k, t, slope[m, :, b], exact)
 
 
-@pytest.mark.parametrize(("lanes", "threads"), [(7, 1), (9, 1), (35, 4)])
+@pytest.mark.parametrize(("lanes", "threads"), [(7, 1), *(pytest.param(*n, marks=pytest.mark.slow) for n in ((9, 1), (35, 4)))])
 def test_groups_of_lanes_with_their_own_segments(lanes, threads):
     """Segments that differ from lane to lane, a covariate, a reset and an infusion: values and every slope are those of XLA's closed form."""
     rng = np.random.default_rng(lanes)

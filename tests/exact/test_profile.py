@@ -60,6 +60,7 @@ def test_it_is_drawn():
     assert figure.axes[0].get_title(loc="left") == "V (L)" and len(figure.axes[0].lines) == 3
 
 
+@pytest.mark.slow
 def test_names_are_checked(problem, estimates):
     with pytest.raises(FitError) as error:
         profile(problem, estimates, ["CL"])

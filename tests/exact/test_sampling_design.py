@@ -71,6 +71,7 @@ def in_variances(m: np.ndarray) -> np.ndarray:
     return m / np.outer(x, x)
 
 
+@pytest.mark.slow
 def test_warfarin_is_that_of_poped():
     """To the digits printed (seven or more significant ones)."""
     found = expected_information(warfarin(), [group()])
@@ -82,6 +83,7 @@ def test_warfarin_is_that_of_poped():
     assert slope == pytest.approx(np.sqrt(own @ cov @ own), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_exchange_finds_the_best_of_all_designs():
     """70 designs of 4 times of 8, and those with 1.2 h between samples; D, Ds, A and c by brute force, score and efficiency."""
     grid, few = TIMES, group((1, 6, 24, 72))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,6 +168,7 @@ def test_a_schedule_delivers_what_the_regimen_says(a, time):
         np.testing.assert_allclose(delivered(schedule, i, time), sum(parts), rtol=1e-9, atol=1e-9 * sum(d.amount for d in doses))
 
 
+@pytest.mark.slow
 @settings(max_examples=3)  # each compiles five solves; the law above covers the cases cheaply
 @given(several, several, st.floats(0.1, 10))
 def test_what_is_given_adds_up_in_a_linear_model(a, b, k):

@@ -121,7 +121,7 @@ def moved(name):
     return lambda x: along(x) | {"times": GIVEN["times"] + x * share}
 
 
-@pytest.mark.parametrize("method", ("tsit5", "rodas5p"))
+@pytest.mark.parametrize("method", ("tsit5", pytest.param("rodas5p", marks=pytest.mark.slow)))
 def test_slopes_in_every_argument(method, exact_slopes):
     """Forward mode against extrapolated differences of SciPy, 1e-5 of the largest; reverse mode against forward, to rounding."""
     run = lambda given: solve(method, given).y  # noqa: E731
@@ -143,6 +143,7 @@ def _tangent(name):
     return {k: jnp.asarray(step[k] - zero[k]) for k in GIVEN}
 
 
+@pytest.mark.slow
 def test_only_what_is_asked_for_is_differentiated():
     """Slopes in one argument alone are those found beside all the others."""
     start = {k: jnp.asarray(v) for k, v in GIVEN.items()}
@@ -173,6 +174,7 @@ def test_padding_changes_nothing():
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)  # rounding in a step's error estimate moves the next step a little
 
 
+@pytest.mark.slow
 def test_value_and_slope_are_smooth_along_a_line_at_sampling_tolerance():
     """A sampler feels how the error varies, not how large it is: at rtol 1e-4 the variation is below 1e-5 of the range, for the slope too."""
     runs = {}

@@ -67,23 +67,27 @@ def test_values_with_every_kind_of_event(found, expected):
     assert np.all(np.abs(solution.steps - expected[0].steps) <= 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", small.KINDS)
 def test_slopes_in_every_argument(found, expected, kind):
     got, exact = found[1][0][kind], expected[1][0][kind]
     np.testing.assert_allclose(got, exact, rtol=1e-9, atol=1e-9 * np.abs(exact).max())
 
 
+@pytest.mark.slow
 def test_forward_mode_says_the_same(found):
     reverse = sum(jnp.sum(found[1][0][k] * MOVES[k]) for k in small.KINDS)
     assert float(jnp.sum(small.WEIGHT * found[2])) == pytest.approx(float(reverse), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_a_simulation_without_a_tape_gives_the_same_values(found):
     plain, (_, taped), _ = found
     np.testing.assert_allclose(plain.y, taped.y, rtol=1e-12)
     np.testing.assert_array_equal(plain.steps, taped.steps)
 
 
+@pytest.mark.slow
 def test_blocks_and_what_is_asked_for_change_nothing(found):
     """Blocks of four; slopes in q and in y0 alone."""
     solve = kernel(1e-8, 3, block=4)

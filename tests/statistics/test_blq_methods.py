@@ -27,6 +27,7 @@ def eta(study):
     return jnp.asarray(np.random.default_rng(2).normal(size=(study.SUBJECTS, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["M1", "M3", "M5", "M6"])
 def test_the_rows_are_scored_as_in_a_fit(study, terms, eta, method):
     """The same values through `read_cohort`, `limits_by` and `cohort_model`."""

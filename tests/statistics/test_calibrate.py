@@ -197,6 +197,7 @@ def observed(program: Program) -> Simulated:
     return Simulated(jnp.asarray(program.problem.rows.dv), jnp.asarray(program.problem.rows.cens), jnp.asarray(program.problem.rows.lower))
 
 
+@pytest.mark.slow
 def test_the_density_is_that_of_a_fit_of_the_same_rows():
     """Potential and slope at one point with the observed rows: the same sums in another order, 1e-10."""
     program = of_small()

@@ -123,6 +123,7 @@ def study_and_its_records():
     return program, data, z + 0.1, other
 
 
+@pytest.mark.slow
 def test_a_simulated_study_is_scored_as_a_fit_of_its_records_scores_it():
     """Density and slope of the study as arguments, and of a problem that read its records: the same sums in another order, 1e-10."""
     program, data, z, other = study_and_its_records()
@@ -144,6 +145,7 @@ def test_the_metric_is_that_of_a_fit_of_its_records():
     np.testing.assert_allclose(found, dense(_Tools(other).data(z, other.full_weights), other), rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_study_is_one_that_a_fit_accepts_and_its_classes_are_as_frequent_as_their_laws_say():
     """200 studies: the number of rows of each kind within 4.5 binomial sds of the sum of their probabilities (six kinds, false alarm 4e-5); the first
     study is read as records and fits a problem."""

@@ -84,6 +84,7 @@ def test_a_hand_written_model_has_the_same_density():
     np.testing.assert_allclose(log_density(ours, (), {}, VALUES)[0], log_density(by_hand, (), {}, VALUES)[0], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_prior_of_a_coefficient_is_that_of_a_direct_simulation():
     """Two-sample Kolmogorov-Smirnov of 20 000 draws each for a coefficient, and for |beta_1 beta_2|, which sees the shared tau; each at 1e-4: a false
     alarm once in 5000 runs of the test, and the seeds are fixed.
@@ -148,6 +149,7 @@ def test_the_gradient_of_the_posterior_is_its_finite_difference():
     np.testing.assert_allclose(grad, numeric, atol=1e-6 * np.abs(grad).max())
 
 
+@pytest.mark.slow
 def test_sites_texts_and_predictions_know_the_horseshoe():
     problem = hs_problem()
     betas, shared = ["beta_CL_A", "beta_CL_B", "beta_V_A"], ["shrink_horseshoe", "slab_horseshoe"]

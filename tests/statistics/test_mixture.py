@@ -103,6 +103,7 @@ def test_replicates_of_a_subject_are_of_one_kind():
     assert abs(high[:, 0].mean() - 0.3) < 4.4 * np.sqrt(0.21 / 4000)
 
 
+@pytest.mark.slow
 def test_the_model_has_the_density_of_one_written_by_hand():
     made = problem()
     y = made.rows.dv.reshape(5, -1)

@@ -40,6 +40,7 @@ def problem(table=None, covariates=("OCC",), **changes):
     )
 
 
+@pytest.mark.slow
 def test_the_rows_of_an_occasion_follow_its_own_clearance():
     made = problem()
     raw = np.random.default_rng(1).normal(size=(N, 2))

@@ -165,6 +165,7 @@ def value_and_slope():
     return jax.jit(jax.value_and_grad(lambda s: summary_log_likelihood([(ARM, ALL)], LAW, NOISE, s, 64)))
 
 
+@pytest.mark.slow
 def test_the_gradient_is_the_finite_difference() -> None:
     f = value_and_slope()
     slope = f(SITES)[1]
@@ -205,6 +206,7 @@ def test_the_spread_and_volume_of_a_large_arm_are_recovered_on_a_grid() -> None:
     assert (v[best], w[best]) == (pytest.approx(20.0, abs=0.6), pytest.approx(0.4, abs=0.03))
 
 
+@pytest.mark.slow
 def test_the_numpyro_model_has_population_sites_and_the_factor_only() -> None:
     law = Population(
         CL=lognormal(dist.LogNormal(1.0, 0.5), between=0.3),

@@ -63,6 +63,7 @@ def at(space: Space) -> jax.Array:
     return space.start(space.full_weights) + 0.1
 
 
+@pytest.mark.slow
 def test_the_density_has_the_summaries_as_a_factor_and_only_then() -> None:
     alone, both = spaces()
     z, weights = at(alone), alone.full_weights

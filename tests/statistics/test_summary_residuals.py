@@ -109,6 +109,7 @@ def test_posteriors_of_simulated_means_are_calibrated(kind: str) -> None:
     assert stats.kstest(ranks, "uniform").pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_two_visits_sum_to_one_with_additive_residuals() -> None:
     at = lambda *terms: float(summary_log_likelihood([(ARM, terms)], LAW, {"cp": ERRORS["additive"]}, SITES))  # noqa: E731
     twice = [at(DetectableJointly("cp", (0.0, 5.0), 4.0, {p: 1})) for p in ("++", "+-")]

@@ -77,6 +77,7 @@ def rows_of(made, sites):
     return np.asarray(handlers.trace(handlers.seed(handlers.substitute(cohort_model(made), data=sites), 0)).get_trace()["dv"]["fn"].loc)
 
 
+@pytest.mark.slow
 def test_changes_within_a_subject_are_on_the_same_scale():
     """Occasions and a weight that changes: exp as a transform gives the rows of lognormal; a bounded clearance those written out by hand."""
     weight = np.random.default_rng(2).uniform(50, 90, (12, 2))

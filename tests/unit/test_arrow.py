@@ -73,6 +73,7 @@ def test_a_system_is_solved_with_some_common_coordinates_held():
     np.testing.assert_allclose(blocks.solve(g, free, AT), want, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_few_directions_find_the_whole_information(space):
     """Of rows and prior, against every coordinate's own derivative: the same sums, 1e-9."""
     tools, weights = _Tools(space), space.full_weights
@@ -108,6 +109,7 @@ def test_without_own_coordinates_an_arrow_is_its_block():
     assert arrows.clipped(blocks.own).shape == (2, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("large", [False, True])
 def test_information_that_is_not_finite_or_has_no_factor_gives_no_geometry(space, monkeypatch, large):
     """A step of Gauss-Newton goes nowhere, and a pilot's place is refused; neither stops the fit."""

@@ -187,6 +187,7 @@ def until(what, seconds=60.0):
     return False
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_the_first_call_begins_and_a_later_one_finds(empty):
     assert not native.begin(decay, SIZES)

@@ -66,6 +66,7 @@ def scored(script, module, law, given, drawn, tmp_path, monkeypatch):
     return of
 
 
+@pytest.mark.slow
 def test_a_right_law_covers_ninety_in_a_hundred_and_a_wrong_one_does_not(script, arm, scored):
     """40 subjects of 24 rows: the error is that by subject, near 0.01, and 4 of it are accepted (one false alarm in 16,000)."""
     table = script.coverage(scored(arm)).set_index("analyte")
@@ -78,6 +79,7 @@ def test_a_right_law_covers_ninety_in_a_hundred_and_a_wrong_one_does_not(script,
     assert wrong["coverage"]["all"] < 0.9 - 10 * wrong["error"]["all"] and wrong["above_95"]["all"] > 0.3
 
 
+@pytest.mark.slow
 def test_rows_below_the_limit_are_inside_where_the_interval_reaches_it(script, arm, scored):
     """Of a right law their coverage exceeds 90 %, and the randomised PIT does not."""
     rows = scored(arm.assign(lloq=20.0, value=arm["value"].where(arm["value"] >= 20.0)))
@@ -96,6 +98,7 @@ def test_the_error_is_that_of_subjects_not_of_rows(script):
     assert told["coverage"] == 0.5 and told["error"] == pytest.approx(np.std([1, 1, 0, 0], ddof=1) / 2)
 
 
+@pytest.mark.slow
 def test_the_command_predicts_an_arm_from_its_file(script, module, law, arm, drawn, tmp_path, monkeypatch, capsys):
     """`--arm FILE --bolus 1 --infusion 3 --hours 3` from reading to the table, with draws that are there already instead of a fit."""
     asked = []

@@ -44,6 +44,7 @@ def test_only_the_owner_may_write_the_cache(cache):
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_processes_that_want_the_same_library_make_it_once(cache, counted, root):
     script = f"from pkpd.solve.native import build; build.library({SOURCE!r})"

@@ -122,6 +122,7 @@ def test_a_wrong_hazard_shows():
     assert (at["obs"] > at["high"]).all()
 
 
+@pytest.mark.slow
 def test_event_figures_say_what_they_are():
     from matplotlib.text import Text
 

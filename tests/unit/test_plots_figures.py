@@ -150,6 +150,7 @@ def test_what_if_draws_the_median_of_medians_and_marks_extrapolation():
         plot_what_if(runs, "il7")
 
 
+@pytest.mark.slow
 def test_every_figure_of_simulated_data_says_so_and_others_do_not(tree):
     names = [picture.name for picture in gallery(tree)]
     assert len(set(names)) == len(names)

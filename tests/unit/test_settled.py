@@ -38,6 +38,7 @@ def space():
     return Space(problem())
 
 
+@pytest.mark.slow
 def test_the_same_effects_and_density_of_individual_parameters_in_other_coordinates(space):
     old = {n: jnp.full(len(space.problem.cohort.subjects), 0.7) for n in space.problem.population.varying}
     new = {n: jnp.full(len(space.problem.cohort.subjects), 0.2) for n in old}

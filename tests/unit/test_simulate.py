@@ -172,6 +172,7 @@ def test_a_design_reads_after_the_dose_unless_told_otherwise():
         close(made.predictor(IV), wanted * 2)
 
 
+@pytest.mark.slow
 def test_a_design_says_the_same_as_the_records_it_stands_for():
     arm = infusion(cells(2e9), over=(0.5, "h")).every((48, "h"), times=2)
     times, her2 = np.array([0.25, 0.5, 24, 48, 72]), pd.DataFrame({"HER2": [2.0, 3.0]})

@@ -12,7 +12,7 @@ from tests import small
 
 def told(**changes) -> str:
     """Of a solver that may take one step."""
-    space = Space(small.problem(solver=Solver("tsit5", max_steps=1, native="off"), population=small.population(**changes)))
+    space = Space(small.problem(solver=Solver("tsit5_batched", max_steps=1, native="off"), population=small.population(**changes)))
     return why_not_finite(space, space.start(space.full_weights), space.full_weights)
 
 
@@ -25,8 +25,8 @@ def test_rows_subjects_and_parameters_are_named():
     assert text.endswith(
         "No parameter of subject 1 lies at a bound of its support, and none is 1000 times the model's typical value or a 1000th of it."
     )
-    text = told(V=lognormal(dist.LogNormal(20.0, 0.7), between=dist.HalfNormal(0.5)))
-    assert text.endswith(" Of subject 1: V is 4.85e+08 L, where the model's typical value is 32 L.")
+    text = told(CL=lognormal(dist.LogNormal(20.0, 0.7), between=dist.HalfNormal(0.5)))
+    assert text.endswith(" Of subject 1: CL is 4.85e+08 L/h, where the model's typical value is 2.8 L/h.")
 
 
 def test_a_value_at_a_bound_and_one_that_is_no_number():

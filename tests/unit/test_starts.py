@@ -42,6 +42,7 @@ def flip_flop(ka: float = 1.0) -> FitProblem:
     )
 
 
+@pytest.mark.slow
 def test_both_of_a_flip_flop_pair_are_found_and_told():
     """CL / V is 0.1 and ka 1, or the other way round with V a tenth; CL is the same in both."""
     space = Space(flip_flop())

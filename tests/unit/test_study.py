@@ -92,6 +92,7 @@ def test_a_parameter_held_on_the_line_leaves_its_prior(tmp_path):
     assert (held.fixed, held.parameters, held.priors) == (("V",), {"V": 30.0}, {"CL": 0.5})
 
 
+@pytest.mark.slow
 def test_patients_may_differ_in_a_parameter_whose_typical_value_is_held():
     """A typical value as if known with a spread to estimate; in closed form by ln f = ln(D / V) - CL t / V."""
     study = Study(
@@ -139,6 +140,7 @@ def test_a_study_made_in_python_is_checked_too(case):
     assert str(error.value) == said
 
 
+@pytest.mark.slow
 def test_an_observable_of_which_no_look_is_left_tells_nothing():
     """All looks of the effect lie below its limit; the concentrations are used all the same, and the steps leave it out."""
     model = load_model("indirect_response_IV")
@@ -175,6 +177,7 @@ def test_where_every_typical_value_is_held_nothing_is_called_identified():
     assert found.verdict == "No typical value is estimated, so there is nothing to identify but spreads and residual sds."
 
 
+@pytest.mark.slow
 def test_a_parameter_named_like_a_site_of_a_fit_is_held_and_told():
     """`share_liver` of carm_mpbpk could be no parameter of a fit; the other parameters can."""
     model = load_model("carm_mpbpk")
