@@ -1,5 +1,6 @@
 """What every test starts from: 64-bit JAX on the CPU, types and shapes of `pkpd` checked at run time, no screen for plots."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import tests.typecheck
 
 jax.config.update("jax_enable_x64", True)  # also when the environment said otherwise: the tolerances of the tests assume it
 # Rank and dtype promotion stay at JAX's defaults: numpyro's distributions broadcast across ranks by design.
+gc.set_threshold(100_000, 50, 1000)  # many small objects of tracing: looking for cycles as often as by default takes a tenth of the time
 tests.typecheck.install()  # every annotation in pkpd is a claim that the tests check
 for name, examples in (("every day", 12), ("all", 30)):  # the same ones each time, so more of them belong to `make test-all`
     settings.register_profile(name, deadline=None, max_examples=examples, derandomize=True)  # jit makes the first example slow, always

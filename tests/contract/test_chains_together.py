@@ -75,6 +75,7 @@ def test_stopped_and_resumed_they_end_with_the_same_draws(parts, in_one, tmp_pat
     assert again.warmup_divergences == in_one.warmup_divergences and jax.tree.all(jax.tree.map(np.array_equal, again.stats, in_one.stats))
 
 
+@pytest.mark.slow
 def test_chains_that_a_kill_left_apart_are_brought_together(parts, in_one, tmp_path, monkeypatch):
     """Each chain has a file: the second was written two chunks later than the first, one of them of draws; numbers stay the same."""
     settings, keep, every = replace(SETTINGS, together=True), Checkpoint.keep_chain, chains_together._keep

@@ -54,9 +54,7 @@ CASES = {
 }
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * n.startswith(("diffrax", "cascade, not"))) for n in CASES]
-)
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n != "closed_form")) for n in CASES])
 def case(request):
     model, route, observable, solver, name, bad, status = CASES[request.param]
     p = bound(model, route, observable, solver)

@@ -76,7 +76,8 @@ def test_refusals(program):
         with_values(app_study.problem(), {"WTT": 3.0})
 
 
-@pytest.mark.parametrize("lag", [pytest.param(None, marks=pytest.mark.slow), lambda p, s: p.tlag * s.WT / 70.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("lag", [None, lambda p, s: p.tlag * s.WT / 70.0])
 def test_covariates_that_act_in_the_equations_and_on_the_doses(lag):
     """Each subject has its own weight in its clearance, its bioavailability and its lag, which moves events and differs between subjects."""
     central = Component(

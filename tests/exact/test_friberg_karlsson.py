@@ -30,6 +30,7 @@ def test_a_constant_concentration_balances_the_feedback(gamma):
     assert found[0] == pytest.approx(5.0 * (1 - 0.2 * 2.0) ** (1 / gamma), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_without_feedback_the_cells_are_a_gamma_distributed_delay():
     """gamma 0, alpha C constant: d prol = -ktr alpha C prol, and the blood is its past, delayed by four exponential stages."""
     ktr, times = 4 / 20.0, np.array([5.0, 20.0, 60.0])

@@ -62,6 +62,7 @@ def test_a_normal_posterior_is_found_with_its_normalising_constant():
     assert w.weight @ v == pytest.approx(MEAN, abs=4.5 * np.sqrt(np.diag(ROOT @ ROOT.T).max() / w.ess))  # 5 numbers: 4e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_funnel_is_refused(seed):
     """Ten dimensions, whose body a normal law covers but never its mouth: k above 0.7 or fewer than 100 effective draws, by the tails of Student's t."""

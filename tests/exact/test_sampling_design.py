@@ -118,6 +118,7 @@ def test_subjects_go_where_they_tell_most():
         choose_sizes(warfarin(), groups, 2, least=1)
 
 
+@pytest.mark.slow
 def test_designs_are_compared_in_subjects():
     """Twice the subjects are an efficiency of 2 by every criterion; an extra sample's gain is that of the design with it."""
     twice = replace(group(), subjects=64)

@@ -159,6 +159,7 @@ def test_a_reset_ends_every_infusion_of_a_train():
     assert found(model(), table)[2:].tolist() == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_gradients_where_an_infusion_lasts_exactly_its_interval():
     m = model(bioavailability="bio")
     table = rows((0, "d", {"RATE": 5.0, "SS": 1, "II": 6}), (1, "o", {}), (3, "o", {})).assign(DV=1.0, MDV=[1, 0, 0])

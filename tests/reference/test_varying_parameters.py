@@ -99,6 +99,7 @@ CHANGES = ("kappa_CL_0", "kappa_CL_1", "slope_CL_WT", "kappa_F_0", "kappa_F_1", 
 AT = np.array([0.2, -0.3, 0.7, 0.1, -0.2, 0.15, -0.25])
 
 
+@pytest.mark.slow
 def test_gradients_equal_finite_differences():
     model = both_model()
     bound = predictor(model, read_cohort(two_doses([1, 1, 1, 2, 2, 2]), model), LINEAR)

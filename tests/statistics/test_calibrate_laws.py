@@ -235,6 +235,7 @@ def test_values_are_cut_where_the_assay_cuts_them():
         ("grade", binary()),
     ],
 )
+@pytest.mark.slow
 def test_laws_that_hold_by_design_read_nothing_that_was_observed(observable, law):
     """The law of blank rows scores a study finitely; a law that read an observed value would show NaN."""
     table = records().assign(ARM=lambda t: 1 + t["ID"] % 2)

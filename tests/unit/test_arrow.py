@@ -123,6 +123,7 @@ def test_information_that_is_not_finite_or_has_no_factor_gives_no_geometry(space
         assert geometry_at(space, z, weights, "here") is None
 
 
+@pytest.mark.slow
 def test_points_around_a_mode_are_found_where_a_prior_curves_the_wrong_way(space):
     """As a Student t does in its tail: of an arrow the common block is not clipped, only what is left of it."""
     tools = _Tools.of(space)

@@ -221,7 +221,7 @@ def meeting():
     k12, k13, k21, k31 = p["Q2"] / p["V1"], p["Q3"] / p["V1"], p["Q2"] / p["V2"], p["Q3"] / p["V3"]
     modes = np.linalg.eigvals([[-p["CL"] / p["V1"] - k12 - k13, k21, k31], [k12, -k21, 0.0], [k13, 0.0, -k31]]).real
     near = {"CL": [2.8, 2.0, 2.0], "V": [32.0, 1.0, 1.0 + 1e-9]}
-    yield pytest.param(one_compartment_oral, near | {"ka": [1.5, 2.0, 2.0]}, id="one compartment")
+    yield pytest.param(one_compartment_oral, near | {"ka": [1.5, 2.0, 2.0]}, id="one compartment", marks=pytest.mark.slow)
     yield pytest.param(one_compartment_transit, near | {"mtt": [1.5, 2.0, 2.0]}, id="transit", marks=pytest.mark.slow)
     yield pytest.param(three_compartment_oral, {"ka": [1.0, *(-modes[:2])]}, id="three compartments", marks=pytest.mark.slow)
 

@@ -157,6 +157,7 @@ def test_a_look_at_the_time_of_a_dose_is_told_to_come_after_it():
     assert "Looks at the time of a dose are taken after it (arm a); give one before it a time just before." in made.assumed
 
 
+@pytest.mark.slow
 def test_a_covariate_that_an_arm_does_not_have_is_the_models_reference_and_told():
     model = load_model("carm_trafficking")
     arms = {"a": StudyArm(bolus((5.0, "1e9 cells")))}
