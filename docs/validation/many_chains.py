@@ -1,4 +1,4 @@
-"""Kernels for many chains in one program, 64 of them: `python docs/validation/many_chains.py theophylline warfarin`.
+"""Kernels for many chains in one program, 64 of them: `python docs/validation/many_chains.py theophylline two_compartments`.
 
 ChEES-HMC (one trajectory length for all chains, adapted; Hoffman, Radul & Sountsov 2021) and MEADS (generalised HMC, tuned by folds of chains; Hoffman &
 Sountsov 2022), both BlackJAX's, beside our HMC with random lengths, in the coordinates of one pilot. 64 chains; ChEES and ours 100 draws after 300 of warm-up,
