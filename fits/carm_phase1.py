@@ -130,7 +130,7 @@ def fit_problem(rows: pd.DataFrame, known: dict[str, float], quick: bool, name: 
     cohort = read_cohort(
         rows[rows["DVID"] != "recist"], model=carm_panel, units=UNITS, covariates=["REGIMEN"], name="panel_records.csv, simulated"
     )
-    draws = 400 if quick else 1400
+    draws = 400 if quick else 2000
     return FitProblem(
         carm_panel,
         cohort,
