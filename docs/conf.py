@@ -8,9 +8,8 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
-os.environ.setdefault(
-    "PYTHONWARNINGS", "ignore:IProgress not found"
-)  # tqdm's, of widgets that a page has no use for; it shows a path of this machine
+# tqdm's, of widgets that a page has no use for; it shows a path of the machine
+os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
 
 project = "pkpd"
 author = "The pkpd developers"

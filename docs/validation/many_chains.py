@@ -8,7 +8,6 @@ of the 8 groups, the largest of the population parameters. Ours adapts a metric 
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import arviz_stats
@@ -17,19 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pandas as pd
+from piloted import keep, piloted
 
-from pkpd.inference.assemble import _posterior, _sites
-from pkpd.inference.geometry import find_geometry
-from pkpd.inference.pilot import parts, run_pilot
-from pkpd.inference.sample import Kernel, run_nuts
-from pkpd.inference.space import Space
-from pkpd.inference.verdict import summarise
-
-HERE = Path(__file__).parent
-TABLE = HERE / "many_chains.csv"
+TABLE = Path(__file__).parent / "many_chains.csv"
 CHAINS, GROUPS, WARMUP, DRAWS, THIN = 64, 8, 300, 100, 10
-sys.path.insert(0, str(HERE))
 
 
 def walked(kernel, states, count: int, seed: int):
@@ -64,51 +54,24 @@ def meads(log_density, u):
 
 
 def lines(name: str) -> list[dict]:
-    from sampling import problem
+    at = piloted(name)
+    apart = 0.3 * jax.random.normal(jax.random.key(1), (CHAINS, at.kernel.size))
+    together, groups = jnp.repeat(apart[:GROUPS], CHAINS // GROUPS, axis=0), np.repeat(np.arange(GROUPS), CHAINS // GROUPS)
 
-    made = problem(name)
-    settings = replace(made.sampler, kernel="hmc", target_accept=0.8)
-    space = Space(made)
-    kernel = Kernel(space, settings)
-    pilot, rest = parts(made, settings)
-    geometry = run_pilot(kernel, find_geometry(space, print), pilot, 1, False, None, print)
-    density = lambda u: -space.potential(geometry.mode + geometry.factor @ u, geometry.weights)  # noqa: E731
-    apart = 0.3 * jax.random.normal(jax.random.key(1), (CHAINS, space.size))
-    together = jnp.repeat(apart[:GROUPS], CHAINS // GROUPS, axis=0)
+    def told(way: str, u: np.ndarray, gradients: float, settled: str, grouped: bool = False) -> dict:
+        posterior, nested = at.posterior(u), None
+        if grouped:
+            sites = at.kernel.space.problem.population_sites
+            nested = round(max(float(arviz_stats.rhat_nested(posterior[n].to_numpy(), superchain_ids=groups)) for n in sites), 4)
+        line = at.told(way, posterior, gradients, settled=settled, nested_rhat=nested)
+        print(line, flush=True)
+        return line
 
-    def told(way: str, u: np.ndarray, gradients: float, settled: str, grouped: bool = True) -> dict:
-        z = np.asarray(geometry.mode) + u @ np.asarray(geometry.factor).T
-        posterior = _posterior(made, _sites(space, geometry, z))
-        table = summarise(posterior, made.population_sites)
-        groups = np.repeat(np.arange(GROUPS), CHAINS // GROUPS)
-        nested = [float(arviz_stats.rhat_nested(posterior[n].to_numpy(), superchain_ids=groups)) for n in made.population_sites]
-        worst = table.loc[table["ess_bulk"].idxmin()]
-        return {
-            "posterior": name,
-            "way": way,
-            "settled": settled,
-            "worst": worst["name"],
-            "ess_bulk": round(float(worst["ess_bulk"])),
-            "rhat": round(float(table["rhat"].max()), 4),
-            "nested_rhat": round(max(nested), 4) if grouped else None,
-            "gradients_a_draw": round(gradients, 1),
-            "ess_per_1000_gradients": round(1000 * float(worst["ess_bulk"]) / (gradients * CHAINS * DRAWS), 2),
-        }
-
-    found = []
-    for way, run, begun in (("ChEES-HMC", chees, together), ("MEADS", meads, apart)):
-        found.append(told(way, *run(density, begun), way != "MEADS"))
-        print(found[-1], flush=True)
-    ours = run_nuts(kernel, geometry, replace(rest, chains=CHAINS, warmup=WARMUP, draws=DRAWS), 1, False)
-    u = (ours.z - np.asarray(geometry.mode)) @ np.linalg.inv(np.asarray(geometry.factor)).T
-    found.append(told("HMC, random lengths", u, float(ours.stats["n_steps"].mean()), f"step {float(np.mean(ours.step_size)):.2g}", False))
-    print(found[-1], flush=True)
-    return found
+    found = [told("ChEES-HMC", *chees(at.density(), together), grouped=True), told("MEADS", *meads(at.density(), apart))]
+    ours, u = at.hmc(chains=CHAINS, warmup=WARMUP, draws=DRAWS)
+    return [*found, told("HMC, random lengths", u, float(ours.stats["n_steps"].mean()), f"step {float(np.mean(ours.step_size)):.2g}")]
 
 
 if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
-    for name in sys.argv[1:]:
-        new = pd.DataFrame(lines(name))
-        before = pd.read_csv(TABLE) if TABLE.exists() else new.iloc[:0]
-        pd.concat([before[before["posterior"] != name], new]).to_csv(TABLE, index=False)
+    keep(TABLE, sys.argv[1:], lines)

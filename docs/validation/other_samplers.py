@@ -6,31 +6,19 @@ effective draws as in sampling.py, gradients those of the draws. HMC beside it, 
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
+from piloted import keep, piloted
 
 from pkpd.inference import hmc
-from pkpd.inference.assemble import population_summary
-from pkpd.inference.geometry import find_geometry
-from pkpd.inference.pilot import parts, run_pilot
-from pkpd.inference.sample import Draws, Kernel, run_nuts
-from pkpd.inference.space import Space
 
-HERE = Path(__file__).parent
-TABLE = HERE / "other_samplers.csv"
+TABLE = Path(__file__).parent / "other_samplers.csv"
 CHAINS, DRAWS, ACCEPTANCE = 4, 500, 0.9
 LENGTHS = (1.0, 2.0, 3.0, 4.0)  # L in units of sqrt(D)
-sys.path.insert(0, str(HERE))
-
-
-def quiet(_: str) -> None:
-    """No report."""
 
 
 def mclmc(log_density, d: int):
@@ -63,55 +51,28 @@ def tuned(advance, u, length: float) -> float:
 
 
 def lines(name: str) -> list[dict]:
-    from sampling import problem
-
-    made = problem(name)
-    settings = replace(made.sampler, kernel="hmc", target_accept=0.8)
-    space = Space(made)
-    kernel = Kernel(space, settings)
-    pilot, rest = parts(made, settings)
-    geometry = run_pilot(kernel, find_geometry(space, quiet), pilot, 1, False, None, quiet)
-    log_density = lambda u: -space.potential(geometry.mode + geometry.factor @ u, geometry.weights)  # noqa: E731
-    u = 0.3 * jax.random.normal(jax.random.key(1), (CHAINS, space.size))
+    at = piloted(name)
+    size, u = at.kernel.size, 0.3 * jax.random.normal(jax.random.key(1), (CHAINS, at.kernel.size))
 
     def told(way: str, draws: np.ndarray, gradients: float, accepted: float) -> dict:
-        z = np.asarray(geometry.mode) + draws @ np.asarray(geometry.factor).T
-        table = population_summary(space, geometry, Draws(z, {}, np.ones(CHAINS), 0, False))
-        worst = table.loc[table["ess_bulk"].idxmin()]
-        ess = float(worst["ess_bulk"])
-        return {
-            "posterior": name,
-            "way": way,
-            "worst": worst["name"],
-            "ess_bulk": round(ess),
-            "rhat": round(float(table["rhat"].max()), 4),
-            "acceptance": round(accepted, 3),
-            "gradients_a_draw": round(gradients, 1),
-            "ess_per_1000_gradients": round(1000 * ess / (gradients * CHAINS * DRAWS), 2),
-        }
+        line = at.told(way, at.posterior(draws), gradients, acceptance=round(accepted, 3))
+        print(line, flush=True)
+        return line
 
-    found, advance = [], mclmc(log_density, space.size)
+    found, advance = [], mclmc(at.density(), size)
     for c in LENGTHS:
-        length = c * np.sqrt(space.size)
+        length = c * np.sqrt(size)
         step = tuned(advance, u[0], length)
         steps = jnp.asarray(max(1.0, length / step))
         begun = [advance(jax.random.key(100 + i), u[i], step, steps)[0][-1] for i in range(CHAINS)]  # a run to leave the start
         runs = [advance(jax.random.key(200 + i), begun[i], step, steps) for i in range(CHAINS)]
         draws, accepted = np.stack([np.asarray(r[0]) for r in runs]), float(np.mean([np.asarray(r[1]).mean() for r in runs]))
         found.append(told(f"adjusted MCLMC, L = {c:g} sqrt(D), step {step:.2g}", draws, 2 * float(steps), accepted))
-        print(found[-1], flush=True)
-    ours = run_nuts(kernel, geometry, replace(rest, draws=DRAWS), 1, False)
-    u_ours = (ours.z - np.asarray(geometry.mode)) @ np.linalg.inv(np.asarray(geometry.factor)).T
-    found.append(
-        told(f"HMC, mean length {hmc.LENGTH:g}", u_ours, float(ours.stats["n_steps"].mean()), float(ours.stats["acceptance_rate"].mean()))
-    )
-    print(found[-1], flush=True)
-    return found
+    ours, v = at.hmc(draws=DRAWS)
+    accepted, steps = (float(ours.stats[n].mean()) for n in ("acceptance_rate", "n_steps"))
+    return [*found, told(f"HMC, mean length {hmc.LENGTH:g}", v, steps, accepted)]
 
 
 if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
-    for name in sys.argv[1:]:
-        new = pd.DataFrame(lines(name))
-        before = pd.read_csv(TABLE) if TABLE.exists() else new.iloc[:0]
-        pd.concat([before[before["posterior"] != name], new]).to_csv(TABLE, index=False)
+    keep(TABLE, sys.argv[1:], lines)
